@@ -1,0 +1,1 @@
+//! Reads libvirt hosts into snapshots and telemetry

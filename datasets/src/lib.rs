@@ -1,0 +1,1 @@
+//! Telemetry and migration records as Parquet: schema, writer, reader, checks

@@ -1,0 +1,1 @@
+//! Pure prediction: unique-dirty curve, pre-copy replay, cost of a migration

@@ -1,0 +1,100 @@
+//! What the checker may find.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{
+    cluster::HostState,
+    ids::HostId,
+    units::{Bytes, Share, Span},
+};
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    /// The VM, host or wave that it is about.
+    pub subject: String,
+    /// What was found.
+    pub problem: Problem,
+}
+
+/// Whether a finding forbids the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Warning,
+    /// The plan must not run.
+    Fatal,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[expect(missing_docs, reason = "each message says what its fields are")]
+pub enum Problem {
+    #[error("the plan was made under another policy (hint: plan again)")]
+    OtherPolicy,
+    #[error("its snapshot is {} old, the limit is {} (hint: plan again)", age.human(), limit.human())]
+    Stale { age: Span, limit: Span },
+    #[error("is not in the snapshot (hint: plan again)")]
+    UnknownDomain,
+    #[error("is another machine now: planned {planned}, found {found} (hint: plan again)")]
+    OtherMachine { planned: String, found: String },
+    #[error("should be on {planned} when its turn comes, but is on {found} (hint: plan again)")]
+    NotAtSource { planned: HostId, found: String },
+    #[error("would move to where it is")]
+    GoesNowhere,
+    #[error("moves twice in one wave")]
+    MovedTwiceInWave,
+    #[error("goes to host {host}, which is not in the snapshot")]
+    UnknownHost { host: HostId },
+    #[error("goes to host {host}, which is {state:?}")]
+    TargetNotUp { host: HostId, state: HostState },
+    #[error("would converge with {converges} only")]
+    WouldStall { converges: Share },
+    #[error("{count} migrations at {host} at once, the limit is {limit}")]
+    TooManyAtHost {
+        host: HostId,
+        count: u32,
+        limit: u32,
+    },
+    #[error("{count} migrations at once, the limit is {limit}")]
+    TooManyAtOnce { count: u32, limit: u32 },
+    #[error("memory of {host} would reach {}, the limit is {}", memory.human(), limit.human())]
+    MemoryOver {
+        host: HostId,
+        memory: Bytes,
+        limit: Bytes,
+    },
+    #[error("vCPUs of {host} would reach {vcpus}, the limit is {limit:.1}")]
+    VcpusOver {
+        host: HostId,
+        vcpus: u64,
+        limit: f64,
+    },
+    #[error("on {host} it breaks rule {rule:?}")]
+    BreaksRule { rule: String, host: HostId },
+    #[error("rule {rule:?} is broken after the last wave{}", if *already { ", as it is now" } else { "" })]
+    RuleBrokenAtEnd { rule: String, already: bool },
+    #[error("{count} moves, the limit is {limit}")]
+    TooManyMoves { count: usize, limit: usize },
+    #[error("{left} domains would be left on it")]
+    NotDrained { left: usize },
+}
+
+impl Note {
+    /// Whether it forbids the plan.
+    pub fn severity(&self) -> Severity {
+        match self.problem {
+            // What the plan found broken and could not mend is not its fault.
+            Problem::RuleBrokenAtEnd { already: true, .. } => Severity::Warning,
+            _ => Severity::Fatal,
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.problem)
+    }
+}

@@ -1,0 +1,29 @@
+//! Pure values of Whimbrel, shared by every other package.
+//!
+//! Data flow: a [`Snapshot`] of what was observed and a [`Policy`] of what is wanted go into the
+//! planner; out comes a [`Plan`], which [`check`](check::check) replays without the planner's
+//! code; the engine executes it through the [`Cluster`] port, writing every intent to a
+//! [`Journal`](ports::Journal) first, and each move walks the states of [`migration`].
+//!
+//! Invariant: no input or output, no clock, no randomness, no threads. Everything in here is a
+//! value or a function of values, and the same input gives the same output on every machine.
+
+pub mod check;
+pub mod cluster;
+pub mod digest;
+pub mod hint;
+pub mod ids;
+pub mod migration;
+pub mod plan;
+pub mod policy;
+pub mod ports;
+pub mod predict;
+pub mod telemetry;
+pub mod units;
+
+pub use cluster::{Domain, DomainState, Host, HostState, Snapshot};
+pub use ids::{HostId, OrderId, PlanId, VmId};
+pub use plan::{Goal, Move, Plan};
+pub use policy::Policy;
+pub use ports::Cluster;
+pub use predict::{MigrationSettings, Prediction, Predictor};

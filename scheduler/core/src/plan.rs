@@ -1,0 +1,234 @@
+//! A plan: moves in waves, with their predicted cost, their reasons and their parents.
+//!
+//! A plan is a value. Planning changes nothing; execution chooses nothing: every setting and
+//! time-out is in here. It names the snapshot and the policy that it was made from by digest, and
+//! carries a digest of itself, so that an edited plan is refused.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    digest::Digest,
+    ids::{HostId, OrderId, PlanId, VmId},
+    predict::{MigrationSettings, Prediction},
+    units::{Span, Timestamp},
+};
+
+mod reason;
+
+pub use reason::{Reason, Term};
+
+/// The plan format that this version writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// What a plan is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, tag = "kind")]
+pub enum Goal {
+    /// Move every VM away from one host.
+    Drain {
+        /// The host to empty.
+        host: HostId,
+    },
+    /// Relieve overloaded hosts where that pays.
+    Balance,
+}
+
+/// Moves in waves, with reasons and parents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`] of the file.
+    pub format: u32,
+    /// Digest of everything else in the plan.
+    pub digest: Digest,
+    /// What it is for.
+    pub goal: Goal,
+    /// What it was made from.
+    pub parent: Parent,
+    /// The objective's terms before and after, and how near to the optimum.
+    pub report: PlanReport,
+    /// Moves in order: a wave begins when every move of the one before has ended.
+    #[serde(rename = "wave", default)]
+    pub waves: Vec<Wave>,
+    /// VMs that stay although the goal could have moved them, each with its reason.
+    #[serde(default)]
+    pub stays: Vec<Stay>,
+}
+
+/// What a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// Digest of the snapshot.
+    pub snapshot: Digest,
+    /// When the snapshot was taken: what plans go stale by.
+    pub snapshot_taken_at: Timestamp,
+    /// Digest of the policy.
+    pub policy: Digest,
+    /// Seed of everything that was drawn.
+    pub seed: u64,
+}
+
+/// How good the plan is, by its own objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanReport {
+    /// What found it, for example `highs` or `greedy`.
+    pub found_by: String,
+    /// Relative distance to the proven bound, 0 = proven optimal; `None` where none is known.
+    pub gap: Option<f64>,
+    /// Predicted time from first begin to last end, at the median.
+    pub makespan: Span,
+    /// The objective's terms in their order of weight.
+    pub terms: Vec<Term>,
+}
+
+/// Moves that run side by side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wave {
+    /// The moves, ordered by VM.
+    #[serde(rename = "move")]
+    pub moves: Vec<Move>,
+}
+
+/// One VM from one host to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// The VM.
+    pub vm: VmId,
+    /// Its UUID when the plan was made.
+    pub uuid: String,
+    /// Where it must be when its turn comes.
+    pub from: HostId,
+    /// Where it goes.
+    pub to: HostId,
+    /// Given up after this, and cancelled while that is possible.
+    pub timeout: Span,
+    /// Why it moves.
+    pub reason: Reason,
+    /// How it is migrated.
+    pub settings: MigrationSettings,
+    /// What it is expected to cost.
+    pub predicted: Prediction,
+}
+
+/// A VM that stays, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stay {
+    /// The VM.
+    pub vm: VmId,
+    /// Why it stays.
+    pub reason: Reason,
+}
+
+/// Why a plan file cannot be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlanError {
+    /// Written by another version.
+    #[error("plan format is {found}, this version reads {FORMAT} (hint: make the plan again)")]
+    Format {
+        /// The file's format.
+        found: u32,
+    },
+    /// Changed after it was made.
+    #[error(
+        "plan digest does not match: the file says {stated}, its content gives {computed} \
+         (hint: a plan cannot be edited; change the policy and plan again)"
+    )]
+    Digest {
+        /// In the file.
+        stated: String,
+        /// Of the content.
+        computed: String,
+    },
+}
+
+impl Plan {
+    /// Puts the parts together and seals them with their digest.
+    pub fn seal(
+        goal: Goal,
+        parent: Parent,
+        report: PlanReport,
+        waves: Vec<Wave>,
+        stays: Vec<Stay>,
+    ) -> Self {
+        let unsealed = Digest::of_bytes(b"");
+        let mut plan = Self {
+            format: FORMAT,
+            digest: unsealed,
+            goal,
+            parent,
+            report,
+            waves,
+            stays,
+        };
+        plan.digest = plan.computed_digest();
+        plan
+    }
+
+    fn computed_digest(&self) -> Digest {
+        Digest::of(&(
+            self.format,
+            &self.goal,
+            &self.parent,
+            &self.report,
+            &self.waves,
+            &self.stays,
+        ))
+    }
+
+    /// Whether it is of a known format and unchanged since it was made.
+    ///
+    /// # Errors
+    /// [`PlanError`] naming both versions or both digests.
+    pub fn verify(&self) -> Result<(), PlanError> {
+        if self.format != FORMAT {
+            return Err(PlanError::Format { found: self.format });
+        }
+        let computed = self.computed_digest();
+        if computed == self.digest {
+            Ok(())
+        } else {
+            Err(PlanError::Digest {
+                stated: self.digest.short().to_owned(),
+                computed: computed.short().to_owned(),
+            })
+        }
+    }
+
+    /// The plan's name: the short form of its digest.
+    pub fn id(&self) -> PlanId {
+        // A digest's hexadecimal digits are always a valid name; the fallback is never used.
+        PlanId::new(self.digest.short()).unwrap_or_else(|_| PlanId::unnamed())
+    }
+
+    /// All moves in order, each with its order's id.
+    pub fn moves(&self) -> impl Iterator<Item = (OrderId, &Move)> {
+        let id = self.id();
+        self.waves
+            .iter()
+            .flat_map(|wave| &wave.moves)
+            .enumerate()
+            .map(move |(index, one)| (OrderId::of(&id, index), one))
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.waves.iter().all(|wave| wave.moves.is_empty())
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain { host } => write!(f, "drain {host}"),
+            Self::Balance => f.write_str("balance"),
+        }
+    }
+}

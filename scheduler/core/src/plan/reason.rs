@@ -1,0 +1,102 @@
+//! Why a VM moves or stays, as data with figures.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::HostId;
+
+/// Why a VM moves or stays. Costs and gains are in guest-seconds of slow-down over the policy's
+/// horizon: the same unit, so that they can be compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "code", deny_unknown_fields)]
+pub enum Reason {
+    /// Its host is being emptied.
+    HostDrained,
+    /// Its move relieves an overloaded host.
+    Relieves {
+        /// The host that gains.
+        host: HostId,
+        /// Contention that the move avoids.
+        gain_seconds: f64,
+        /// What the move costs.
+        cost_seconds: f64,
+    },
+    /// Where it is breaks a rule.
+    RuleBroken {
+        /// The rule's name.
+        rule: String,
+    },
+    /// No move would gain enough.
+    GainTooSmall {
+        /// The best gain.
+        gain_seconds: f64,
+        /// What that move would cost.
+        cost_seconds: f64,
+        /// How many times its cost a move must gain.
+        gain_factor: f64,
+    },
+    /// Nothing about its place needs mending.
+    WellPlaced,
+    /// A migration under these settings is not expected to end.
+    WouldStall {
+        /// Probability that it would converge.
+        converges: f64,
+    },
+    /// A rule keeps it where it is.
+    HeldByRule {
+        /// The rule's name.
+        rule: String,
+    },
+    /// No host can take it.
+    NoRoom,
+}
+
+/// One term of the objective, before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    /// What it measures, with its unit last: `overload_core_seconds`.
+    pub name: String,
+    /// At the present placement; lower is better.
+    pub before: f64,
+    /// At the planned placement.
+    pub after: f64,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HostDrained => f.write_str("its host is being emptied"),
+            Self::Relieves {
+                host,
+                gain_seconds,
+                cost_seconds,
+            } => {
+                write!(
+                    f,
+                    "relieves {host}: gains {gain_seconds:.0} s for {cost_seconds:.1} s"
+                )
+            }
+            Self::RuleBroken { rule } => write!(f, "its place breaks rule {rule:?}"),
+            Self::GainTooSmall {
+                gain_seconds,
+                cost_seconds,
+                gain_factor,
+            } => write!(
+                f,
+                "gain {gain_seconds:.1} s is under {gain_factor} x cost {cost_seconds:.1} s"
+            ),
+            Self::WellPlaced => f.write_str("well placed"),
+            Self::WouldStall { converges } => {
+                write!(
+                    f,
+                    "its migration would converge with {:.0} % only",
+                    converges * 100.0
+                )
+            }
+            Self::HeldByRule { rule } => write!(f, "rule {rule:?} keeps it here"),
+            Self::NoRoom => f.write_str("no host can take it"),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! What the operator wants: limits, migration settings, weights and rules.
+//!
+//! A policy is a TOML file that lives in version control. Unknown keys are refused. Ranges are
+//! checked when it is read; whether its rules can be true together, and whether the hosts that
+//! they name exist, is judged against a snapshot by [`Policy::contradictions`].
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    ids::{HostId, VmId},
+    predict::{MigrationSettings, Mode, Transport},
+    units::{BytesPerSecond, Share, Span},
+};
+
+mod contradiction;
+
+pub use contradiction::Contradiction;
+
+/// The operator's intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// What may never be exceeded.
+    pub limits: Limits,
+    /// How migrations are done.
+    pub migration: MigrationSettings,
+    /// When balancing is worth a move.
+    pub balance: Balance,
+    /// Rules about which VM may be where.
+    #[serde(rename = "rule")]
+    pub rules: Vec<Rule>,
+}
+
+/// What may never be exceeded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Part of each host's memory kept free of guests. Range 0..=1.
+    pub memory_reserve: Share,
+    /// vCPUs that one core may carry. Range 0.1..=100; memory is never overcommitted.
+    pub cpu_overcommit: f64,
+    /// Most moves in one plan. Range 1..=100000.
+    pub moves_max: u32,
+    /// Most migrations at one time that leave or enter one host. Range 1..=64.
+    pub migrations_per_host: u32,
+    /// Most migrations at one time in the cluster. Range 1..=1024.
+    pub migrations_total: u32,
+    /// A snapshot older than this makes no plan and a plan from it is not applied.
+    pub snapshot_age_max: Span,
+    /// Bandwidth that a path is assumed to carry until migrations over it were measured.
+    pub path_bandwidth: BytesPerSecond,
+}
+
+/// When balancing is worth a move.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Balance {
+    /// How long the present load is expected to last: gains are counted over this.
+    pub horizon: Span,
+    /// Above this part of its CPU a host counts as overloaded. Range 0..=1.
+    pub overload_above: Share,
+    /// Seconds of a guest's slow-down that one second of its migration is charged as.
+    /// Range 0..=100.
+    pub migration_weight: f64,
+    /// Seconds of a guest's slow-down that one second of its downtime is charged as.
+    /// Range 0..=10000.
+    pub downtime_weight: f64,
+    /// A move must gain this many times its cost. Range 1..=1000.
+    pub gain_factor: f64,
+}
+
+/// A rule about which VM may be where. All rules are hard and hold at every moment, also while
+/// machines are on their way (a migrating VM counts at both ends).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Rule {
+    /// No two of `vms` on one host.
+    AntiAffinity {
+        /// Name for messages.
+        name: String,
+        /// The machines to keep apart.
+        vms: Vec<VmId>,
+    },
+    /// All of `vms` on one host (at the end of each plan; they cannot travel in one instant).
+    Affinity {
+        /// Name for messages.
+        name: String,
+        /// The machines to keep together.
+        vms: Vec<VmId>,
+    },
+    /// `vms` only on `hosts`.
+    Pin {
+        /// Name for messages.
+        name: String,
+        /// The machines.
+        vms: Vec<VmId>,
+        /// Where they may be.
+        hosts: Vec<HostId>,
+    },
+    /// `vms` never on `hosts`.
+    Exclude {
+        /// Name for messages.
+        name: String,
+        /// The machines.
+        vms: Vec<VmId>,
+        /// Where they may not be.
+        hosts: Vec<HostId>,
+    },
+}
+
+/// A value of the policy that is out of its range.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{key} = {value} is out of range (hint: {key} takes {range})")]
+pub struct RangeError {
+    /// The key's path in the file.
+    pub key: &'static str,
+    /// What was written.
+    pub value: f64,
+    /// What is accepted.
+    pub range: &'static str,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            migration: MigrationSettings {
+                mode: Mode::PreCopy,
+                transport: Transport::Tls,
+                bandwidth_limit: None,
+                // QEMU's own default.
+                downtime_limit: Span::from_millis(300),
+            },
+            balance: Balance::default(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_reserve: Share::clamped(0.1),
+            cpu_overcommit: 4.0,
+            moves_max: 100,
+            // Several migrations on one link do not shorten an evacuation (a Ceph cloud took 206,
+            // 253, 268 and 269 s for twelve machines at 1, 2, 3 and 4 at a time).
+            migrations_per_host: 1,
+            migrations_total: 4,
+            snapshot_age_max: Span::from_seconds(600),
+            path_bandwidth: BytesPerSecond::mib(100),
+        }
+    }
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        Self {
+            horizon: Span::from_seconds(3600),
+            overload_above: Share::clamped(0.7),
+            migration_weight: 1.0,
+            downtime_weight: 20.0,
+            gain_factor: 2.0,
+        }
+    }
+}
+
+impl Rule {
+    /// The rule's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::AntiAffinity { name, .. }
+            | Self::Affinity { name, .. }
+            | Self::Pin { name, .. }
+            | Self::Exclude { name, .. } => name,
+        }
+    }
+
+    /// The machines that it speaks of.
+    pub fn vms(&self) -> &[VmId] {
+        match self {
+            Self::AntiAffinity { vms, .. }
+            | Self::Affinity { vms, .. }
+            | Self::Pin { vms, .. }
+            | Self::Exclude { vms, .. } => vms,
+        }
+    }
+
+    /// The hosts that it speaks of; empty for rules among VMs.
+    pub fn hosts(&self) -> &[HostId] {
+        match self {
+            Self::Pin { hosts, .. } | Self::Exclude { hosts, .. } => hosts,
+            Self::AntiAffinity { .. } | Self::Affinity { .. } => &[],
+        }
+    }
+
+    /// Whether `vm` may be on `host` as far as this rule speaks of single VMs and hosts.
+    pub fn allows(&self, vm: &VmId, host: &HostId) -> bool {
+        match self {
+            Self::Pin { vms, hosts, .. } => !vms.contains(vm) || hosts.contains(host),
+            Self::Exclude { vms, hosts, .. } => !vms.contains(vm) || !hosts.contains(host),
+            Self::AntiAffinity { .. } | Self::Affinity { .. } => true,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether every number is in its documented range.
+    ///
+    /// # Errors
+    /// [`RangeError`] for the first one that is not.
+    pub fn check_ranges(&self) -> Result<(), RangeError> {
+        let (limits, balance) = (&self.limits, &self.balance);
+        in_range(
+            "limits.cpu_overcommit",
+            limits.cpu_overcommit,
+            0.1,
+            100.0,
+            "0.1 to 100",
+        )?;
+        in_range(
+            "limits.moves_max",
+            limits.moves_max.into(),
+            1.0,
+            1e5,
+            "1 to 100000",
+        )?;
+        in_range(
+            "limits.migrations_per_host",
+            limits.migrations_per_host.into(),
+            1.0,
+            64.0,
+            "1 to 64",
+        )?;
+        in_range(
+            "limits.migrations_total",
+            limits.migrations_total.into(),
+            1.0,
+            1024.0,
+            "1 to 1024",
+        )?;
+        in_range(
+            "limits.memory_reserve",
+            limits.memory_reserve.get(),
+            0.0,
+            0.95,
+            "0 to 0.95",
+        )?;
+        in_range(
+            "limits.path_bandwidth",
+            limits.path_bandwidth.as_f64(),
+            1024.0,
+            f64::MAX,
+            "1 KiB/s or more",
+        )?;
+        in_range(
+            "balance.horizon",
+            balance.horizon.as_seconds_f64(),
+            1.0,
+            604_800.0,
+            "1 s to 7 d",
+        )?;
+        in_range(
+            "balance.migration_weight",
+            balance.migration_weight,
+            0.0,
+            100.0,
+            "0 to 100",
+        )?;
+        in_range(
+            "balance.downtime_weight",
+            balance.downtime_weight,
+            0.0,
+            1e4,
+            "0 to 10000",
+        )?;
+        in_range(
+            "balance.gain_factor",
+            balance.gain_factor,
+            1.0,
+            1000.0,
+            "1 to 1000",
+        )?;
+        // QEMU refuses more than 2,000,000 ms.
+        in_range(
+            "migration.downtime_limit",
+            self.migration.downtime_limit.as_seconds_f64(),
+            0.001,
+            2000.0,
+            "1 ms to 2000 s",
+        )?;
+        if let Some(limit) = self.migration.bandwidth_limit {
+            // libvirt takes whole MiB/s; 0 would mean "no limit" there, the opposite.
+            let mib = 1024.0 * 1024.0;
+            in_range(
+                "migration.bandwidth_limit",
+                limit.as_f64(),
+                mib,
+                f64::MAX,
+                "1 MiB/s or more",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn in_range(
+    key: &'static str,
+    value: f64,
+    least: f64,
+    most: f64,
+    range: &'static str,
+) -> Result<(), RangeError> {
+    // Written so that NaN is out of range.
+    if value >= least && value <= most {
+        Ok(())
+    } else {
+        Err(RangeError { key, value, range })
+    }
+}

@@ -1,0 +1,188 @@
+//! The contract of prediction: what is asked, what is answered, who answers.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    cluster::Domain,
+    ids::VmId,
+    units::{Bytes, BytesPerSecond, Share, Span, Timestamp},
+};
+
+/// How a migration is to be done. Part of the plan; the executor adds nothing to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MigrationSettings {
+    /// How memory travels.
+    pub mode: Mode,
+    /// How the stream is protected.
+    pub transport: Transport,
+    /// Cap on the stream before switch-over; `None` leaves it to the link. QEMU lifts it at
+    /// switch-over.
+    pub bandwidth_limit: Option<BytesPerSecond>,
+    /// QEMU switches over once the rest is expected to fit into this.
+    pub downtime_limit: Span,
+}
+
+/// How memory travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Mode {
+    /// Rounds of dirty pages while the guest runs on at the source; can be cancelled until the
+    /// switch-over.
+    PreCopy,
+}
+
+/// How the migration stream is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// In the clear.
+    Tcp,
+    /// QEMU's native TLS with the hosts' certificates.
+    Tls,
+}
+
+/// One question to a predictor. Everything that the answer may depend on is in here.
+#[derive(Debug, Clone)]
+pub struct MigrationRequest<'a> {
+    /// The domain with its newest readings.
+    pub domain: &'a Domain,
+    /// How it is to be migrated.
+    pub settings: &'a MigrationSettings,
+    /// What the path from source to target carries when nobody else uses it, payload only.
+    pub path_bandwidth: BytesPerSecond,
+    /// Migrations that will share the path all the time, this one included; at least 1.
+    pub sharing: u32,
+    /// The moment that readings are old or new against.
+    pub now: Timestamp,
+    /// Seed of whatever the predictor draws.
+    pub seed: u64,
+}
+
+/// Quantiles of a predicted quantity; ordered from low to high.
+///
+/// `p25..=p75` is the 50 % band, `p05..=p95` the 90 % band and `p025..=p975` the 95 % band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantiles<T> {
+    /// 2.5 % lie below.
+    pub p025: T,
+    /// 5 % lie below.
+    pub p05: T,
+    /// A quarter lies below.
+    pub p25: T,
+    /// The median: the single figure to quote.
+    pub p50: T,
+    /// A quarter lies above.
+    pub p75: T,
+    /// 5 % lie above: the figure for time-outs.
+    pub p95: T,
+    /// 2.5 % lie above.
+    pub p975: T,
+}
+
+/// Probabilities of the fields of [`Quantiles`], in their order.
+pub const QUANTILE_LEVELS: [f64; 7] = [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975];
+
+impl<T: Copy> Quantiles<T> {
+    /// From seven values in the order of [`QUANTILE_LEVELS`].
+    pub fn from_array([p025, p05, p25, p50, p75, p95, p975]: [T; 7]) -> Self {
+        Self {
+            p025,
+            p05,
+            p25,
+            p50,
+            p75,
+            p95,
+            p975,
+        }
+    }
+
+    /// Seven values in the order of [`QUANTILE_LEVELS`].
+    pub fn to_array(self) -> [T; 7] {
+        [
+            self.p025, self.p05, self.p25, self.p50, self.p75, self.p95, self.p975,
+        ]
+    }
+
+    /// The same change to every quantile; `change` must not fall.
+    #[must_use]
+    pub fn map<U: Copy>(self, change: impl FnMut(T) -> U) -> Quantiles<U> {
+        Quantiles::from_array(self.to_array().map(change))
+    }
+}
+
+/// What a migration is expected to cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    /// Name and version of what predicted.
+    pub model: String,
+    /// Probability that it ends by itself under these settings.
+    pub converges: Share,
+    /// From begin to completion, preparation on the target included; if it converges.
+    pub total_time: Quantiles<Span>,
+    /// Bytes on the wire, headers included; if it converges.
+    pub transferred: Quantiles<Bytes>,
+    /// vCPUs stopped, as QEMU counts it: the user's network sees a longer gap.
+    pub downtime: Quantiles<Span>,
+    /// Where it would hang, when it may not converge.
+    pub stall: Option<Stall>,
+    /// What makes the answer less certain than usual, for people.
+    #[serde(default)]
+    pub caveats: Vec<String>,
+}
+
+impl Prediction {
+    /// Whether it is more likely to converge than not.
+    pub fn likely_converges(&self) -> bool {
+        self.converges.get() >= 0.5
+    }
+}
+
+/// The fixed point U(t*) = B t* at which rounds stop getting shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stall {
+    /// Length t* of a round there.
+    pub round: Span,
+    /// Memory dirtied in such a round.
+    pub remaining: Bytes,
+    /// The smallest downtime limit that would let it switch over.
+    pub downtime_limit_needed: Span,
+}
+
+/// Predicts the cost of a migration before it starts.
+///
+/// Decides nothing: a prediction is a statement with a band. Deterministic in its request. Never
+/// answers with confidence where there is no telemetry: it widens the band and says so.
+pub trait Predictor {
+    /// Answers `request`.
+    ///
+    /// # Errors
+    /// [`PredictError`] where no honest answer exists.
+    fn predict(&self, request: &MigrationRequest<'_>) -> Result<Prediction, PredictError>;
+}
+
+/// Why there is no prediction.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PredictError {
+    /// No bandwidth, no migration.
+    #[error(
+        "domain {vm}: the path carries 0 B/s (hint: give the link's bandwidth in the configuration)"
+    )]
+    NoBandwidth {
+        /// The domain.
+        vm: VmId,
+    },
+    /// The readings contradict each other or the domain's size.
+    #[error("domain {vm}: {what} (hint: let the collector measure it again)")]
+    BadTelemetry {
+        /// The domain.
+        vm: VmId,
+        /// The contradiction, with values.
+        what: String,
+    },
+}

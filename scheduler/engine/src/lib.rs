@@ -1,0 +1,1 @@
+//! Pure, synchronous execution of plans over ports: tick, executor, recovery

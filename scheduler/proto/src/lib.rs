@@ -1,0 +1,1 @@
+//! The gRPC API whimbrel.v1 and its generated code

@@ -1,0 +1,1 @@
+//! The whimbrel program: CLI, daemon, gRPC, reports, wiring and writing adapters
