@@ -70,24 +70,12 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Result<Self, PlacementError> {
         let domains = snapshot.placement()?;
-        let place = domains
-            .iter()
-            .map(|(vm, domain)| (*vm, &domain.host))
-            .collect();
-        Ok(Self {
-            snapshot,
-            policy,
-            domains,
-            place,
-            notes: Vec::new(),
-        })
+        let place = domains.iter().map(|(vm, domain)| (*vm, &domain.host)).collect();
+        Ok(Self { snapshot, policy, domains, place, notes: Vec::new() })
     }
 
     fn note(&mut self, subject: impl fmt::Display, problem: Problem) {
-        self.notes.push(Note {
-            subject: subject.to_string(),
-            problem,
-        });
+        self.notes.push(Note { subject: subject.to_string(), problem });
     }
 
     fn parents(&mut self, plan: &Plan, now: Timestamp) {
@@ -127,51 +115,26 @@ impl<'a> Replay<'a> {
         if domain.uuid != one.uuid {
             self.note(
                 &one.vm,
-                Problem::OtherMachine {
-                    planned: one.uuid.clone(),
-                    found: domain.uuid.clone(),
-                },
+                Problem::OtherMachine { planned: one.uuid.clone(), found: domain.uuid.clone() },
             );
         }
         match self.place.get(&one.vm) {
             Some(place) if **place == one.from => {}
             place => {
                 let found = place.map_or("nowhere".to_owned(), ToString::to_string);
-                self.note(
-                    &one.vm,
-                    Problem::NotAtSource {
-                        planned: one.from.clone(),
-                        found,
-                    },
-                );
+                self.note(&one.vm, Problem::NotAtSource { planned: one.from.clone(), found });
             }
         }
         if one.from == one.to {
             self.note(&one.vm, Problem::GoesNowhere);
         }
         match self.snapshot.hosts.get(&one.to).map(|host| host.state) {
-            None => self.note(
-                &one.vm,
-                Problem::UnknownHost {
-                    host: one.to.clone(),
-                },
-            ),
+            None => self.note(&one.vm, Problem::UnknownHost { host: one.to.clone() }),
             Some(HostState::Up) => {}
-            Some(state) => self.note(
-                &one.vm,
-                Problem::TargetNotUp {
-                    host: one.to.clone(),
-                    state,
-                },
-            ),
+            Some(state) => self.note(&one.vm, Problem::TargetNotUp { host: one.to.clone(), state }),
         }
         if !one.predicted.likely_converges() {
-            self.note(
-                &one.vm,
-                Problem::WouldStall {
-                    converges: one.predicted.converges,
-                },
-            );
+            self.note(&one.vm, Problem::WouldStall { converges: one.predicted.converges });
         }
     }
 
@@ -187,23 +150,13 @@ impl<'a> Replay<'a> {
             if count > per_host_max {
                 self.note(
                     name,
-                    Problem::TooManyAtHost {
-                        host: host.clone(),
-                        count,
-                        limit: per_host_max,
-                    },
+                    Problem::TooManyAtHost { host: host.clone(), count, limit: per_host_max },
                 );
             }
         }
         let count = u32::try_from(wave.moves.len()).unwrap_or(u32::MAX);
         if count > total_max {
-            self.note(
-                name,
-                Problem::TooManyAtOnce {
-                    count,
-                    limit: total_max,
-                },
-            );
+            self.note(name, Problem::TooManyAtOnce { count, limit: total_max });
         }
     }
 
@@ -232,22 +185,11 @@ impl<'a> Replay<'a> {
             if memory > memory_limit {
                 self.note(
                     name,
-                    Problem::MemoryOver {
-                        host: id.clone(),
-                        memory,
-                        limit: memory_limit,
-                    },
+                    Problem::MemoryOver { host: id.clone(), memory, limit: memory_limit },
                 );
             }
             if vcpus as f64 > vcpu_limit {
-                self.note(
-                    name,
-                    Problem::VcpusOver {
-                        host: id.clone(),
-                        vcpus,
-                        limit: vcpu_limit,
-                    },
-                );
+                self.note(name, Problem::VcpusOver { host: id.clone(), vcpus, limit: vcpu_limit });
             }
         }
     }
@@ -267,14 +209,9 @@ impl<'a> Replay<'a> {
                     _ => !rule.allows(&one.vm, &one.to),
                 };
                 if broken {
-                    let problem = Problem::BreaksRule {
-                        rule: rule.name().to_owned(),
-                        host: one.to.clone(),
-                    };
-                    self.notes.push(Note {
-                        subject: one.vm.to_string(),
-                        problem,
-                    });
+                    let problem =
+                        Problem::BreaksRule { rule: rule.name().to_owned(), host: one.to.clone() };
+                    self.notes.push(Note { subject: one.vm.to_string(), problem });
                 }
             }
         }
@@ -286,37 +223,24 @@ impl<'a> Replay<'a> {
         let broken = |rule: &&Rule| match rule {
             Rule::AntiAffinity { vms, .. } => vms.iter().enumerate().any(|(index, vm)| {
                 at(vm).is_some()
-                    && vms[index + 1..]
-                        .iter()
-                        .any(|other| other != vm && at(other) == at(vm))
+                    && vms[index + 1..].iter().any(|other| other != vm && at(other) == at(vm))
             }),
             Rule::Affinity { vms, .. } => {
                 let mut places = vms.iter().filter_map(at);
                 let first = places.next();
                 places.any(|place| Some(place) != first)
             }
-            Rule::Pin { vms, .. } | Rule::Exclude { vms, .. } => vms
-                .iter()
-                .any(|vm| at(vm).is_some_and(|host| !rule.allows(vm, host))),
+            Rule::Pin { vms, .. } | Rule::Exclude { vms, .. } => {
+                vms.iter().any(|vm| at(vm).is_some_and(|host| !rule.allows(vm, host)))
+            }
         };
-        self.policy
-            .rules
-            .iter()
-            .filter(broken)
-            .map(Rule::name)
-            .collect()
+        self.policy.rules.iter().filter(broken).map(Rule::name).collect()
     }
 
     fn end(&mut self, plan: &Plan, broken_before: &[&str]) {
         for rule in self.broken_rules() {
             let already = broken_before.contains(&rule);
-            self.note(
-                "end",
-                Problem::RuleBrokenAtEnd {
-                    rule: rule.to_owned(),
-                    already,
-                },
-            );
+            self.note("end", Problem::RuleBrokenAtEnd { rule: rule.to_owned(), already });
         }
         let count = plan.moves().count();
         let limit = self.policy.limits.moves_max as usize;

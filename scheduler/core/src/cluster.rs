@@ -257,7 +257,10 @@ impl Snapshot {
     }
 
     /// All sightings of `vm`, in host order.
-    pub fn sightings<'a>(&'a self, vm: &'a VmId) -> impl Iterator<Item = &'a Domain> {
+    pub fn sightings<'a, 'b>(
+        &'a self,
+        vm: &'b VmId,
+    ) -> impl Iterator<Item = &'a Domain> + use<'a, 'b> {
         self.domains.iter().filter(move |d| d.vm == *vm)
     }
 
@@ -268,28 +271,19 @@ impl Snapshot {
 
     /// Puts domains and orders into their documented order.
     pub fn normalise(&mut self) {
-        self.domains
-            .sort_by(|a, b| (&a.vm, &a.host).cmp(&(&b.vm, &b.host)));
+        self.domains.sort_by(|a, b| (&a.vm, &a.host).cmp(&(&b.vm, &b.host)));
         self.orders.sort_by(|a, b| a.id.cmp(&b.id));
     }
 }
 
 impl Domain {
     fn refuse_absurd(&self) -> Result<(), PlacementError> {
-        let absurd = |what: String| {
-            Err(PlacementError::Absurd {
-                vm: self.vm.clone(),
-                what,
-            })
-        };
+        let absurd = |what: String| Err(PlacementError::Absurd { vm: self.vm.clone(), what });
         if self.memory == Bytes::ZERO {
             return absurd("memory is 0, the least is 1 B".to_owned());
         }
         if self.vcpus == 0 || self.vcpus > VCPUS_MAX {
-            return absurd(format!(
-                "{} vCPUs, the limits are 1 and {VCPUS_MAX}",
-                self.vcpus
-            ));
+            return absurd(format!("{} vCPUs, the limits are 1 and {VCPUS_MAX}", self.vcpus));
         }
         Ok(())
     }

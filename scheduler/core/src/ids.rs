@@ -24,20 +24,13 @@ fn checked(kind: &'static str, name: &str) -> Result<String, NameError> {
         "is empty"
     } else if name.len() > NAME_LENGTH_MAX {
         "is too long"
-    } else if !name
-        .chars()
-        .all(|c| c.is_alphanumeric() || "._:@+-".contains(c))
-    {
+    } else if !name.chars().all(|c| c.is_alphanumeric() || "._:@+-".contains(c)) {
         "has a character that is not allowed"
     } else {
         return Ok(name.to_owned());
     };
     let shown = name.chars().take(NAME_LENGTH_MAX).collect();
-    Err(NameError {
-        kind,
-        name: shown,
-        fault,
-    })
+    Err(NameError { kind, name: shown, fault })
 }
 
 macro_rules! name {

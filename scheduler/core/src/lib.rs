@@ -11,7 +11,6 @@
 pub mod check;
 pub mod cluster;
 pub mod digest;
-pub mod hint;
 pub mod ids;
 pub mod migration;
 pub mod plan;

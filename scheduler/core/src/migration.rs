@@ -62,10 +62,7 @@ impl MoveState {
 
     /// Whether the world may be working on it.
     pub fn is_under_way(self) -> bool {
-        matches!(
-            self,
-            Self::Intended | Self::Accepted | Self::Copying | Self::Arrived
-        )
+        matches!(self, Self::Intended | Self::Accepted | Self::Copying | Self::Arrived)
     }
 
     /// Whether a move may go from `self` to `next`.
@@ -84,10 +81,7 @@ impl MoveState {
                     | S::Unknown
             ),
             S::Accepted => {
-                matches!(
-                    next,
-                    S::Copying | S::Arrived | S::Failed | S::Cancelled | S::Unknown
-                )
+                matches!(next, S::Copying | S::Arrived | S::Failed | S::Cancelled | S::Unknown)
             }
             S::Copying => matches!(next, S::Arrived | S::Failed | S::Cancelled | S::Unknown),
             S::Arrived => matches!(next, S::Settled),

@@ -159,28 +159,14 @@ impl Plan {
         stays: Vec<Stay>,
     ) -> Self {
         let unsealed = Digest::of_bytes(b"");
-        let mut plan = Self {
-            format: FORMAT,
-            digest: unsealed,
-            goal,
-            parent,
-            report,
-            waves,
-            stays,
-        };
+        let mut plan =
+            Self { format: FORMAT, digest: unsealed, goal, parent, report, waves, stays };
         plan.digest = plan.computed_digest();
         plan
     }
 
     fn computed_digest(&self) -> Digest {
-        Digest::of(&(
-            self.format,
-            &self.goal,
-            &self.parent,
-            &self.report,
-            &self.waves,
-            &self.stays,
-        ))
+        Digest::of(&(self.format, &self.goal, &self.parent, &self.report, &self.waves, &self.stays))
     }
 
     /// Whether it is of a known format and unchanged since it was made.

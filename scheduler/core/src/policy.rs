@@ -212,20 +212,8 @@ impl Policy {
     /// [`RangeError`] for the first one that is not.
     pub fn check_ranges(&self) -> Result<(), RangeError> {
         let (limits, balance) = (&self.limits, &self.balance);
-        in_range(
-            "limits.cpu_overcommit",
-            limits.cpu_overcommit,
-            0.1,
-            100.0,
-            "0.1 to 100",
-        )?;
-        in_range(
-            "limits.moves_max",
-            limits.moves_max.into(),
-            1.0,
-            1e5,
-            "1 to 100000",
-        )?;
+        in_range("limits.cpu_overcommit", limits.cpu_overcommit, 0.1, 100.0, "0.1 to 100")?;
+        in_range("limits.moves_max", limits.moves_max.into(), 1.0, 1e5, "1 to 100000")?;
         in_range(
             "limits.migrations_per_host",
             limits.migrations_per_host.into(),
@@ -240,13 +228,7 @@ impl Policy {
             1024.0,
             "1 to 1024",
         )?;
-        in_range(
-            "limits.memory_reserve",
-            limits.memory_reserve.get(),
-            0.0,
-            0.95,
-            "0 to 0.95",
-        )?;
+        in_range("limits.memory_reserve", limits.memory_reserve.get(), 0.0, 0.95, "0 to 0.95")?;
         in_range(
             "limits.path_bandwidth",
             limits.path_bandwidth.as_f64(),
@@ -261,27 +243,9 @@ impl Policy {
             604_800.0,
             "1 s to 7 d",
         )?;
-        in_range(
-            "balance.migration_weight",
-            balance.migration_weight,
-            0.0,
-            100.0,
-            "0 to 100",
-        )?;
-        in_range(
-            "balance.downtime_weight",
-            balance.downtime_weight,
-            0.0,
-            1e4,
-            "0 to 10000",
-        )?;
-        in_range(
-            "balance.gain_factor",
-            balance.gain_factor,
-            1.0,
-            1000.0,
-            "1 to 1000",
-        )?;
+        in_range("balance.migration_weight", balance.migration_weight, 0.0, 100.0, "0 to 100")?;
+        in_range("balance.downtime_weight", balance.downtime_weight, 0.0, 1e4, "0 to 10000")?;
+        in_range("balance.gain_factor", balance.gain_factor, 1.0, 1000.0, "1 to 1000")?;
         // QEMU refuses more than 2,000,000 ms.
         in_range(
             "migration.downtime_limit",
@@ -313,9 +277,5 @@ fn in_range(
     range: &'static str,
 ) -> Result<(), RangeError> {
     // Written so that NaN is out of range.
-    if value >= least && value <= most {
-        Ok(())
-    } else {
-        Err(RangeError { key, value, range })
-    }
+    if value >= least && value <= most { Ok(()) } else { Err(RangeError { key, value, range }) }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    cluster::{CompletedStats, Snapshot},
+    cluster::{CompletedStats, Domain, Snapshot},
     ids::{HostId, OrderId, VmId},
     migration::MoveState,
     plan::Plan,
@@ -154,6 +154,10 @@ pub enum Entry {
     Intended {
         /// The order.
         order: Order,
+        /// The domain as last seen before, readings included: what its record will say was known.
+        before: Box<Domain>,
+        /// Migrations under way on the same path, this one included.
+        sharing: u32,
     },
     /// The move changed its state.
     Became {

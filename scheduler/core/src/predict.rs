@@ -64,8 +64,11 @@ pub struct MigrationRequest<'a> {
 /// Quantiles of a predicted quantity; ordered from low to high.
 ///
 /// `p25..=p75` is the 50 % band, `p05..=p95` the 90 % band and `p025..=p975` the 95 % band.
+///
+/// In files it is a list of the seven values, which keeps one prediction on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "[T; 7]", into = "[T; 7]")]
+#[serde(bound(serialize = "T: Serialize + Copy", deserialize = "T: Deserialize<'de> + Copy"))]
 pub struct Quantiles<T> {
     /// 2.5 % lie below.
     pub p025: T,
@@ -89,28 +92,30 @@ pub const QUANTILE_LEVELS: [f64; 7] = [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975
 impl<T: Copy> Quantiles<T> {
     /// From seven values in the order of [`QUANTILE_LEVELS`].
     pub fn from_array([p025, p05, p25, p50, p75, p95, p975]: [T; 7]) -> Self {
-        Self {
-            p025,
-            p05,
-            p25,
-            p50,
-            p75,
-            p95,
-            p975,
-        }
+        Self { p025, p05, p25, p50, p75, p95, p975 }
     }
 
     /// Seven values in the order of [`QUANTILE_LEVELS`].
     pub fn to_array(self) -> [T; 7] {
-        [
-            self.p025, self.p05, self.p25, self.p50, self.p75, self.p95, self.p975,
-        ]
+        [self.p025, self.p05, self.p25, self.p50, self.p75, self.p95, self.p975]
     }
 
     /// The same change to every quantile; `change` must not fall.
     #[must_use]
     pub fn map<U: Copy>(self, change: impl FnMut(T) -> U) -> Quantiles<U> {
         Quantiles::from_array(self.to_array().map(change))
+    }
+}
+
+impl<T: Copy> From<[T; 7]> for Quantiles<T> {
+    fn from(values: [T; 7]) -> Self {
+        Self::from_array(values)
+    }
+}
+
+impl<T: Copy> From<Quantiles<T>> for [T; 7] {
+    fn from(quantiles: Quantiles<T>) -> Self {
+        quantiles.to_array()
     }
 }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cluster::{CompletedStats, DomainState, HostState, JobProgress},
+    cluster::{CompletedStats, DirtyReading, DomainState, HostState, JobProgress},
     ids::{HostId, OrderId, VmId},
     predict::{MigrationSettings, Prediction},
     units::{Bytes, MilliCores, Span, Timestamp},
@@ -144,7 +144,7 @@ pub struct MigrationRecord {
     /// Its process's memory before the start.
     pub resident: Option<Bytes>,
     /// Readings that were known before the start.
-    pub dirty_before: Vec<crate::cluster::DirtyReading>,
+    pub dirty_before: Vec<DirtyReading>,
     /// Migrations on the same path at its start, this one included.
     pub sharing: u32,
     /// What was predicted before the start.

@@ -1,1 +1,303 @@
-//! Pure, synchronous execution of plans over ports: tick, executor, recovery
+//! Executes a plan, synchronously, against whatever implements the [`Cluster`] port.
+//!
+//! Who calls it: a loop that calls [`Engine::tick`] every so often: on a thread of its own in the
+//! program, between events in the simulator, step by step in a test. Each tick observes once,
+//! moves every migration that is under way along its states by what was *seen*, and begins what
+//! the plan says comes next.
+//!
+//! After a crash [`Engine::recover`] rebuilds the same value from the journal, and the next ticks
+//! decide from journal and observation together: a job that still runs is adopted, a machine at
+//! its target is finished, a machine at its source without a job has failed, and whatever fits
+//! none of these is put aside for a human.
+//!
+//! Never here: a choice of target or setting (the plan made it), a retry under other settings, a
+//! clock other than [`Cluster::now`], or any act that destroys a domain.
+
+use std::collections::BTreeMap;
+
+use whimbrel_core::{
+    Cluster, Plan, Snapshot,
+    ids::HostId,
+    migration::MoveState,
+    ports::{Entry, Journal, JournalError, Record},
+    units::{Share, Span, Timestamp},
+};
+
+mod admit;
+mod judge;
+mod recover;
+mod run;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use admit::Denial;
+pub use recover::RecoverError;
+pub use view::{Execution, MoveView};
+
+use judge::Verdict;
+use run::MoveRun;
+
+/// How patient the engine is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EngineSettings {
+    /// A host whose last answer is older than this begins nothing. Range: above the collection
+    /// period.
+    pub freshness: Span,
+    /// Two hosts are not read at one instant: a conclusion from both must hold this long, with
+    /// readings from after it, before it counts.
+    pub doubt: Span,
+    /// A machine that is seen alive nowhere is given this long to turn up.
+    pub lost: Span,
+    /// Part of each target's memory that stays free of guests.
+    pub memory_reserve: Share,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            freshness: Span::from_seconds(15),
+            doubt: Span::from_millis(1500),
+            lost: Span::from_seconds(30),
+            memory_reserve: Share::ZERO,
+        }
+    }
+}
+
+/// One plan being executed.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    plan: Plan,
+    settings: EngineSettings,
+    runs: Vec<MoveRun>,
+    cancelled: bool,
+    ended: bool,
+}
+
+impl Engine {
+    /// Takes `plan` on: from here on the journal knows it.
+    ///
+    /// The caller has checked the plan; the engine looks again at each move before it begins it.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then nothing was begun and nothing will be.
+    pub fn start(
+        plan: Plan,
+        settings: EngineSettings,
+        now: Timestamp,
+        journal: &mut dyn Journal,
+    ) -> Result<Self, JournalError> {
+        let entry = Entry::PlanAccepted { plan: Box::new(plan.clone()) };
+        journal.append(&Record { at: now, entry })?;
+        Ok(Self::fresh(plan, settings))
+    }
+
+    fn fresh(plan: Plan, settings: EngineSettings) -> Self {
+        let runs = MoveRun::of(&plan);
+        Self { plan, settings, runs, cancelled: false, ended: false }
+    }
+
+    /// Observes once and takes every step that the observation allows.
+    ///
+    /// # Errors
+    /// [`JournalError`]: nothing is begun whose intent could not be written. The engine may be
+    /// ticked again once the journal works.
+    pub fn tick(
+        &mut self,
+        cluster: &mut dyn Cluster,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        if self.ended {
+            return Ok(());
+        }
+        let snapshot = cluster.observe();
+        let now = cluster.now();
+        for index in 0..self.runs.len() {
+            if self.runs[index].state.is_under_way() {
+                self.follow(index, &snapshot, now, cluster, journal)?;
+            }
+        }
+        self.skip_what_cannot_come(now, journal)?;
+        if !self.cancelled {
+            self.begin_wave(&snapshot, now, cluster, journal)?;
+        }
+        if self.runs.iter().all(|run| run.state.is_final()) {
+            journal.append(&Record { at: now, entry: Entry::PlanEnded })?;
+            self.ended = true;
+        }
+        Ok(())
+    }
+
+    /// Gives the plan up: begins nothing more and cancels what can still be cancelled. Machines
+    /// that already switched over arrive. Repeatable.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn cancel(
+        &mut self,
+        now: Timestamp,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        if !self.cancelled && !self.ended {
+            journal.append(&Record { at: now, entry: Entry::PlanCancelled })?;
+            self.cancelled = true;
+        }
+        Ok(())
+    }
+
+    /// Whether every move has ended.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The plan under execution.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How it stands, for people and records.
+    pub fn execution(&self) -> Execution {
+        Execution::of(&self.plan, &self.runs, self.cancelled, self.ended)
+    }
+
+    /// Orders that the world was or may have been asked for and that have not ended.
+    pub fn under_way(&self) -> impl Iterator<Item = &whimbrel_core::ports::Order> {
+        self.runs.iter().filter(|run| run.state.is_under_way()).map(|run| &run.order)
+    }
+
+    /// Follows one move by what was observed; asks for its cancellation when it is due.
+    fn follow(
+        &mut self,
+        index: usize,
+        snapshot: &Snapshot,
+        now: Timestamp,
+        cluster: &mut dyn Cluster,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        let run = &mut self.runs[index];
+        let verdict =
+            judge::judge(&run.order, run.state, run.cancel_asked, snapshot, &self.settings);
+        match verdict {
+            Verdict::Wait => run.doubt = None,
+            Verdict::Copying(progress) => {
+                run.doubt = None;
+                run.progress = Some(progress);
+                run.become_state(MoveState::Copying, String::new(), now, journal)?;
+            }
+            Verdict::Arrived => {
+                run.doubt = None;
+                run.become_state(MoveState::Arrived, String::new(), now, journal)?;
+            }
+            Verdict::Settled(stats) => {
+                run.stats = stats;
+                run.become_state(MoveState::Settled, String::new(), now, journal)?;
+            }
+            Verdict::Doubt(doubt) => {
+                if let Some((state, detail)) = run.doubted(doubt, snapshot, now) {
+                    run.become_state(state, detail, now, journal)?;
+                }
+            }
+        }
+        let run = &mut self.runs[index];
+        let overdue = now > run.order.deadline;
+        let cancellable = run.state.is_under_way() && run.state != MoveState::Arrived;
+        if cancellable && !run.cancel_asked && (self.cancelled || overdue) {
+            run.cancel_asked = true;
+            let why = if overdue { "its time-out passed" } else { "cancelled on request" };
+            why.clone_into(&mut run.detail);
+            // A refusal means that it is too late or that nobody can be asked: what happened
+            // will be seen.
+            if let Err(refusal) = cluster.cancel(&run.order.id) {
+                run.detail = format!("{}; {refusal}", run.detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips moves whose turn cannot come: the plan was given up, or a move before them did not
+    /// arrive and with it the room and the order that the plan counted on.
+    fn skip_what_cannot_come(
+        &mut self,
+        now: Timestamp,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        let broken = self
+            .runs
+            .iter()
+            .find(|run| run.state.is_final() && run.state != MoveState::Settled)
+            .map(|run| (run.wave, run.order.vm.clone()));
+        for run in self.runs.iter_mut().filter(|run| run.state == MoveState::Planned) {
+            let detail = match &broken {
+                _ if self.cancelled => "the plan was cancelled".to_owned(),
+                Some((wave, vm)) if run.wave > *wave => {
+                    format!("{vm} did not arrive before it (hint: plan again)")
+                }
+                _ => continue,
+            };
+            run.become_state(MoveState::Skipped, detail, now, journal)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the planned moves of the first wave that has not ended.
+    fn begin_wave(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Timestamp,
+        cluster: &mut dyn Cluster,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        let Some(wave) = self.runs.iter().filter(|run| !run.state.is_final()).map(|r| r.wave).min()
+        else {
+            return Ok(());
+        };
+        let sharing = self.sharing(wave);
+        for index in 0..self.runs.len() {
+            let run = &self.runs[index];
+            if run.wave != wave || run.state != MoveState::Planned {
+                continue;
+            }
+            let coming = self.memory_on_its_way(&self.runs[index].order.to);
+            let shared = sharing
+                .get(&self.runs[index].order.to)
+                .copied()
+                .unwrap_or(1)
+                .max(sharing.get(&self.runs[index].order.from).copied().unwrap_or(1));
+            let run = &mut self.runs[index];
+            match admit::admit(&run.order, snapshot, coming, &self.settings) {
+                Ok(before) => run.begin(before, shared, now, cluster, journal)?,
+                // Not its fault and perhaps not for long: it is looked at again next tick, until
+                // the time that it would itself have been given is over.
+                Err(denial) if denial.may_pass() && !run.waited_too_long(now) => {
+                    run.detail = denial.to_string();
+                }
+                Err(denial) => {
+                    run.become_state(MoveState::Skipped, denial.to_string(), now, journal)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Memory that begun moves are bringing to `host` and that it does not report as its own yet.
+    fn memory_on_its_way(&self, host: &HostId) -> whimbrel_core::units::Bytes {
+        self.runs
+            .iter()
+            .filter(|run| run.order.to == *host && run.state.is_under_way())
+            .filter(|run| run.state != MoveState::Arrived)
+            .filter_map(|run| run.before.as_ref().map(|before| before.memory))
+            .sum()
+    }
+
+    /// Migrations that touch each host while `wave` runs.
+    fn sharing(&self, wave: usize) -> BTreeMap<HostId, u32> {
+        let mut sharing = BTreeMap::new();
+        for run in self.runs.iter().filter(|run| run.wave == wave) {
+            for host in [&run.order.from, &run.order.to] {
+                *sharing.entry(host.clone()).or_insert(0) += 1;
+            }
+        }
+        sharing
+    }
+}

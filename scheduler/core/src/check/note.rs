@@ -53,25 +53,13 @@ pub enum Problem {
     #[error("would converge with {converges} only")]
     WouldStall { converges: Share },
     #[error("{count} migrations at {host} at once, the limit is {limit}")]
-    TooManyAtHost {
-        host: HostId,
-        count: u32,
-        limit: u32,
-    },
+    TooManyAtHost { host: HostId, count: u32, limit: u32 },
     #[error("{count} migrations at once, the limit is {limit}")]
     TooManyAtOnce { count: u32, limit: u32 },
     #[error("memory of {host} would reach {}, the limit is {}", memory.human(), limit.human())]
-    MemoryOver {
-        host: HostId,
-        memory: Bytes,
-        limit: Bytes,
-    },
+    MemoryOver { host: HostId, memory: Bytes, limit: Bytes },
     #[error("vCPUs of {host} would reach {vcpus}, the limit is {limit:.1}")]
-    VcpusOver {
-        host: HostId,
-        vcpus: u64,
-        limit: f64,
-    },
+    VcpusOver { host: HostId, vcpus: u64, limit: f64 },
     #[error("on {host} it breaks rule {rule:?}")]
     BreaksRule { rule: String, host: HostId },
     #[error("rule {rule:?} is broken after the last wave{}", if *already { ", as it is now" } else { "" })]

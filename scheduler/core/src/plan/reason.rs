@@ -50,6 +50,22 @@ pub enum Reason {
     },
     /// No host can take it.
     NoRoom,
+    /// Its going, for good or for a while, makes room that another move needs.
+    MakesRoom {
+        /// The host that it leaves.
+        host: HostId,
+    },
+    /// A migration of it is under way already.
+    Migrating,
+    /// A post-copy migration of it broke: nobody may act on it without a human.
+    NeedsHuman,
+    /// Its host does not answer, so nothing can be moved from there.
+    HostUnreachable,
+    /// What moving it would cost cannot be predicted.
+    Unpredictable {
+        /// What the predictor says.
+        why: String,
+    },
 }
 
 /// One term of the objective, before and after.
@@ -68,35 +84,25 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HostDrained => f.write_str("its host is being emptied"),
-            Self::Relieves {
-                host,
-                gain_seconds,
-                cost_seconds,
-            } => {
-                write!(
-                    f,
-                    "relieves {host}: gains {gain_seconds:.0} s for {cost_seconds:.1} s"
-                )
+            Self::Relieves { host, gain_seconds, cost_seconds } => {
+                write!(f, "relieves {host}: gains {gain_seconds:.0} s for {cost_seconds:.1} s")
             }
             Self::RuleBroken { rule } => write!(f, "its place breaks rule {rule:?}"),
-            Self::GainTooSmall {
-                gain_seconds,
-                cost_seconds,
-                gain_factor,
-            } => write!(
+            Self::GainTooSmall { gain_seconds, cost_seconds, gain_factor } => write!(
                 f,
                 "gain {gain_seconds:.1} s is under {gain_factor} x cost {cost_seconds:.1} s"
             ),
             Self::WellPlaced => f.write_str("well placed"),
             Self::WouldStall { converges } => {
-                write!(
-                    f,
-                    "its migration would converge with {:.0} % only",
-                    converges * 100.0
-                )
+                write!(f, "its migration would converge with {:.0} % only", converges * 100.0)
             }
             Self::HeldByRule { rule } => write!(f, "rule {rule:?} keeps it here"),
             Self::NoRoom => f.write_str("no host can take it"),
+            Self::MakesRoom { host } => write!(f, "makes room on {host} for another move"),
+            Self::Migrating => f.write_str("a migration of it is under way"),
+            Self::NeedsHuman => f.write_str("its post-copy migration broke, a human must decide"),
+            Self::HostUnreachable => f.write_str("its host does not answer"),
+            Self::Unpredictable { why } => write!(f, "its migration cannot be predicted: {why}"),
         }
     }
 }

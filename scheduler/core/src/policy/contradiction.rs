@@ -72,11 +72,8 @@ pub enum Contradiction {
 impl Policy {
     /// Every reason for which the rules cannot hold on this cluster, each naming its culprits.
     pub fn contradictions(&self, snapshot: &Snapshot) -> Vec<Contradiction> {
-        let mut found: Vec<Contradiction> = self
-            .rules
-            .iter()
-            .filter_map(|rule| alone(rule, snapshot))
-            .collect();
+        let mut found: Vec<Contradiction> =
+            self.rules.iter().filter_map(|rule| alone(rule, snapshot)).collect();
         for (index, first) in self.rules.iter().enumerate() {
             for second in &self.rules[index + 1..] {
                 found.extend(together_and_apart(first, second));
@@ -88,17 +85,8 @@ impl Policy {
 }
 
 fn alone(rule: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
-    if let Some(host) = rule
-        .hosts()
-        .iter()
-        .find(|h| !snapshot.hosts.contains_key(h))
-    {
-        let known = snapshot
-            .hosts
-            .keys()
-            .map(HostId::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+    if let Some(host) = rule.hosts().iter().find(|h| !snapshot.hosts.contains_key(h)) {
+        let known = snapshot.hosts.keys().map(HostId::as_str).collect::<Vec<_>>().join(", ");
         return Some(Contradiction::UnknownHost {
             rule: rule.name().to_owned(),
             host: host.clone(),
@@ -107,13 +95,8 @@ fn alone(rule: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
     }
     let distinct = rule.vms().iter().collect::<BTreeSet<_>>().len();
     let hosts = snapshot.hosts.len();
-    (matches!(rule, Rule::AntiAffinity { .. }) && distinct > hosts).then(|| {
-        Contradiction::TooFewHosts {
-            rule: rule.name().to_owned(),
-            vms: distinct,
-            hosts,
-        }
-    })
+    (matches!(rule, Rule::AntiAffinity { .. }) && distinct > hosts)
+        .then(|| Contradiction::TooFewHosts { rule: rule.name().to_owned(), vms: distinct, hosts })
 }
 
 fn together_and_apart(first: &Rule, second: &Rule) -> Option<Contradiction> {
@@ -136,10 +119,7 @@ fn together_and_apart(first: &Rule, second: &Rule) -> Option<Contradiction> {
 fn no_host_left(first: &Rule, second: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
     let vm = first.vms().iter().find(|vm| {
         second.vms().contains(vm)
-            && !snapshot
-                .hosts
-                .keys()
-                .any(|h| first.allows(vm, h) && second.allows(vm, h))
+            && !snapshot.hosts.keys().any(|h| first.allows(vm, h) && second.allows(vm, h))
     })?;
     Some(Contradiction::NoHostLeft {
         first: first.name().to_owned(),

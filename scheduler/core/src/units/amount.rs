@@ -116,11 +116,7 @@ impl Bytes {
 
     /// Short text for people, one decimal, not exact: `1.4 GiB`.
     pub fn human(self) -> String {
-        human(
-            self.as_f64(),
-            &[("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)],
-            "B",
-        )
+        human(self.as_f64(), &[("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)], "B")
     }
 }
 
@@ -155,11 +151,7 @@ impl BytesPerSecond {
 
     /// Short text for people, one decimal, not exact: `27.5 MiB/s`.
     pub fn human(self) -> String {
-        human(
-            self.as_f64(),
-            &[("GiB/s", GIB), ("MiB/s", MIB), ("KiB/s", KIB)],
-            "B/s",
-        )
+        human(self.as_f64(), &[("GiB/s", GIB), ("MiB/s", MIB), ("KiB/s", KIB)], "B/s")
     }
 }
 
@@ -196,11 +188,7 @@ impl Share {
 
     /// Clamps `value` into 0..=1; NaN becomes 0.
     pub fn clamped(value: f64) -> Self {
-        if value.is_nan() {
-            Self(0.0)
-        } else {
-            Self(value.clamp(0.0, 1.0))
-        }
+        if value.is_nan() { Self(0.0) } else { Self(value.clamp(0.0, 1.0)) }
     }
 
     /// The value, 0..=1.
@@ -216,9 +204,7 @@ impl TryFrom<f64> for Share {
         if (0.0..=1.0).contains(&value) {
             Ok(Self(value))
         } else {
-            Err(format!(
-                "{value} is not a share (hint: a share is from 0 to 1)"
-            ))
+            Err(format!("{value} is not a share (hint: a share is from 0 to 1)"))
         }
     }
 }
@@ -230,13 +216,10 @@ impl From<Share> for f64 {
 }
 
 fn human(value: f64, scales: &[(&str, u64)], base: &str) -> String {
-    scales
-        .iter()
-        .find(|(_, scale)| value >= *scale as f64)
-        .map_or_else(
-            || format!("{value:.0} {base}"),
-            |(unit, scale)| format!("{:.1} {unit}", value / *scale as f64),
-        )
+    scales.iter().find(|(_, scale)| value >= *scale as f64).map_or_else(
+        || format!("{value:.0} {base}"),
+        |(unit, scale)| format!("{:.1} {unit}", value / *scale as f64),
+    )
 }
 
 /// Exact text: the largest unit that divides without remainder.
@@ -246,10 +229,8 @@ fn exact(
     scales: &[(&str, u64)],
     base: &str,
 ) -> fmt::Result {
-    let text = scales
-        .iter()
-        .find(|(_, scale)| value != 0 && value.is_multiple_of(*scale))
-        .map_or_else(
+    let text =
+        scales.iter().find(|(_, scale)| value != 0 && value.is_multiple_of(*scale)).map_or_else(
             || format!("{value} {base}"),
             |(unit, scale)| format!("{} {unit}", value / scale),
         );
@@ -258,23 +239,13 @@ fn exact(
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        exact(
-            f,
-            self.0,
-            &[("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)],
-            "B",
-        )
+        exact(f, self.0, &[("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)], "B")
     }
 }
 
 impl fmt::Display for BytesPerSecond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        exact(
-            f,
-            self.0,
-            &[("GiB/s", GIB), ("MiB/s", MIB), ("KiB/s", KIB)],
-            "B/s",
-        )
+        exact(f, self.0, &[("GiB/s", GIB), ("MiB/s", MIB), ("KiB/s", KIB)], "B/s")
     }
 }
 
@@ -340,11 +311,7 @@ mod tests {
 
     #[test]
     fn refusals_name_the_fault() {
-        let message = |text: &str| {
-            text.parse::<Bytes>()
-                .map_err(|e| e.to_string())
-                .unwrap_err()
-        };
+        let message = |text: &str| text.parse::<Bytes>().map_err(|e| e.to_string()).unwrap_err();
         assert!(message("48").contains("no unit"));
         assert!(message("-3 MiB").contains("negative"));
         assert!(message("3 ms").contains("not a unit of a size"));

@@ -71,15 +71,11 @@ impl Kind {
             .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+')))
             .unwrap_or(trimmed.len());
         let (number, unit) = trimmed.split_at(split);
-        let value: f64 = number.parse().map_err(|_| UnitError::NotANumber {
-            text: text.to_owned(),
-            example: self.example,
-        })?;
+        let value: f64 = number
+            .parse()
+            .map_err(|_| UnitError::NotANumber { text: text.to_owned(), example: self.example })?;
         if value < 0.0 {
-            return Err(UnitError::Negative {
-                text: text.to_owned(),
-                kind: self.name,
-            });
+            return Err(UnitError::Negative { text: text.to_owned(), kind: self.name });
         }
         let base = value * self.factor(text, unit.trim())?;
         if base > self.limit.0 {
@@ -94,24 +90,14 @@ impl Kind {
 
     fn factor(&self, text: &str, unit: &str) -> Result<f64, UnitError> {
         if unit.is_empty() {
-            return Err(UnitError::NoUnit {
-                text: text.to_owned(),
-                example: self.example,
-            });
+            return Err(UnitError::NoUnit { text: text.to_owned(), example: self.example });
         }
-        self.units
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, factor)| *factor)
-            .ok_or_else(|| UnitError::WrongUnit {
+        self.units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor).ok_or_else(
+            || UnitError::WrongUnit {
                 unit: unit.to_owned(),
                 kind: self.name,
-                known: self
-                    .units
-                    .iter()
-                    .map(|(name, _)| *name)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+                known: self.units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+            },
+        )
     }
 }

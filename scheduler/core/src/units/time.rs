@@ -23,14 +23,7 @@ const LAST_RFC3339_MICROS: u64 = 253_402_300_799_000_000;
 
 const SPAN: Kind = Kind {
     name: "a span of time",
-    units: &[
-        ("us", 1.0),
-        ("ms", 1e3),
-        ("s", 1e6),
-        ("min", 60e6),
-        ("h", 3600e6),
-        ("d", 86_400e6),
-    ],
+    units: &[("us", 1.0), ("ms", 1e3), ("s", 1e6), ("min", 60e6), ("h", 3600e6), ("d", 86_400e6)],
     example: "300 ms",
     limit: (366.0 * 86_400e6, "366 d"),
 };
@@ -203,12 +196,10 @@ impl FromStr for Timestamp {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        humantime::parse_rfc3339_weak(text)
-            .map(Self::from)
-            .map_err(|_| UnitError::NotANumber {
-                text: text.to_owned(),
-                example: "2026-03-01T12:00:00Z",
-            })
+        humantime::parse_rfc3339_weak(text).map(Self::from).map_err(|_| UnitError::NotANumber {
+            text: text.to_owned(),
+            example: "2026-03-01T12:00:00Z",
+        })
     }
 }
 
@@ -218,16 +209,7 @@ mod tests {
 
     #[test]
     fn text_is_exact_both_ways() {
-        for micros in [
-            0,
-            1,
-            999,
-            1000,
-            57_000,
-            18_400_000,
-            18_400_001,
-            7_200_000_000,
-        ] {
+        for micros in [0, 1, 999, 1000, 57_000, 18_400_000, 18_400_001, 7_200_000_000] {
             let span = Span::from_micros(micros);
             assert_eq!(span.to_string().parse::<Span>(), Ok(span));
         }

@@ -1,0 +1,160 @@
+//! What an observation says about one move. Pure: order and snapshot in, verdict out.
+//!
+//! | at the source | at the target | job or call | verdict |
+//! |---|---|---|---|
+//! | lives | - | active | copying or waiting |
+//! | gone | lives | active | arrived |
+//! | gone | lives | ended | arrived, then settled |
+//! | lives | - | ended | failed, or cancelled where that was asked, once it holds |
+//! | lives | lives | any | unknown, once it holds |
+//! | gone | gone | active | waiting: the switch-over itself |
+//! | gone | gone | ended | unknown, after a long wait |
+//! | host silent | any | any | waiting; unknown, long after the deadline |
+
+use whimbrel_core::{
+    Snapshot,
+    cluster::{
+        CallState, CompletedStats, Domain, DomainState, HostState, JobProgress, OrderReport,
+    },
+    ids::HostId,
+    migration::MoveState,
+    ports::Order,
+    units::Span,
+};
+
+use crate::EngineSettings;
+
+/// What an observation says about a move.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Verdict {
+    /// Nothing new.
+    Wait,
+    /// Its job runs.
+    Copying(JobProgress),
+    /// It runs at the target and is gone from the source.
+    Arrived,
+    /// It had arrived, and all that will be known of it is known.
+    Settled(Option<CompletedStats>),
+    /// Something is over or wrong, if later readings agree.
+    Doubt(Doubt),
+}
+
+/// A conclusion that must stand for a while before it counts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Doubt {
+    /// What it leads to.
+    pub(crate) outcome: MoveState,
+    /// For people.
+    pub(crate) detail: String,
+    /// How long it must stand.
+    pub(crate) grace: Span,
+    /// Whether both hosts must have answered after that time.
+    pub(crate) needs_fresh: bool,
+}
+
+/// Judges one move that is under way.
+pub(crate) fn judge(
+    order: &Order,
+    state: MoveState,
+    cancel_asked: bool,
+    snapshot: &Snapshot,
+    settings: &EngineSettings,
+) -> Verdict {
+    let report = snapshot.order(&order.id);
+    let call_active = report.is_some_and(|r| r.call == CallState::Active);
+    if state == MoveState::Arrived {
+        return settle(call_active, report, settings);
+    }
+    let silent =
+        |host: &HostId| snapshot.hosts.get(host).is_none_or(|h| h.state == HostState::Unreachable);
+    if let Some(host) = [&order.from, &order.to].into_iter().find(|host| silent(host)) {
+        return unseen(host, order, snapshot, settings);
+    }
+    let source = sighting(snapshot, order, &order.from);
+    let target = sighting(snapshot, order, &order.to);
+    let job = source.and_then(|domain| domain.job);
+    let lives = |domain: Option<&Domain>| domain.is_some_and(|d| d.state.lives_here());
+    match (lives(source), lives(target)) {
+        (true, true) => Verdict::Doubt(Doubt {
+            outcome: MoveState::Unknown,
+            detail: format!("{} lives on {} and on {}", order.vm, order.from, order.to),
+            grace: settings.lost,
+            needs_fresh: true,
+        }),
+        (false, true) => arrival(target, order, settings),
+        (true, false) => match job {
+            Some(progress) => Verdict::Copying(progress),
+            None if call_active => Verdict::Wait,
+            None => at_source(order, report, cancel_asked, settings),
+        },
+        (false, false) if call_active || job.is_some() => Verdict::Wait,
+        (false, false) => Verdict::Doubt(Doubt {
+            outcome: MoveState::Unknown,
+            detail: format!("{} is alive neither on {} nor on {}", order.vm, order.from, order.to),
+            grace: settings.lost,
+            needs_fresh: true,
+        }),
+    }
+}
+
+fn sighting<'a>(snapshot: &'a Snapshot, order: &Order, host: &HostId) -> Option<&'a Domain> {
+    snapshot.domains.iter().find(|d| d.vm == order.vm && d.host == *host && d.uuid == order.uuid)
+}
+
+/// Alive at the target only. A paused machine there has not begun to run yet.
+fn arrival(target: Option<&Domain>, order: &Order, settings: &EngineSettings) -> Verdict {
+    match target.map(|domain| domain.state) {
+        Some(DomainState::Running) => Verdict::Arrived,
+        _ => Verdict::Doubt(Doubt {
+            outcome: MoveState::Unknown,
+            detail: format!("{} is on {} and does not run there", order.vm, order.to),
+            grace: settings.lost,
+            needs_fresh: true,
+        }),
+    }
+}
+
+fn at_source(
+    order: &Order,
+    report: Option<&OrderReport>,
+    cancel_asked: bool,
+    settings: &EngineSettings,
+) -> Verdict {
+    let (outcome, detail) = match report.map(|r| &r.call) {
+        _ if cancel_asked => (MoveState::Cancelled, String::new()),
+        Some(CallState::Errored(message)) => (MoveState::Failed, message.clone()),
+        _ => (
+            MoveState::Failed,
+            format!("no migration runs and {} is still on {}", order.vm, order.from),
+        ),
+    };
+    Verdict::Doubt(Doubt { outcome, detail, grace: settings.doubt, needs_fresh: true })
+}
+
+/// A host does not answer: nothing can be concluded until long after the move should have ended.
+fn unseen(host: &HostId, order: &Order, snapshot: &Snapshot, settings: &EngineSettings) -> Verdict {
+    if snapshot.taken_at <= order.deadline {
+        return Verdict::Wait;
+    }
+    Verdict::Doubt(Doubt {
+        outcome: MoveState::Unknown,
+        detail: format!("host {host} does not answer; where {} lives is not known", order.vm),
+        grace: settings.lost,
+        needs_fresh: false,
+    })
+}
+
+/// Figures come with the end of the call; a call that nobody holds any more (the program was
+/// restarted) will bring none, so the wait is bounded.
+fn settle(call_active: bool, report: Option<&OrderReport>, settings: &EngineSettings) -> Verdict {
+    match report.and_then(|r| r.stats) {
+        Some(stats) => Verdict::Settled(Some(stats)),
+        None if call_active => Verdict::Wait,
+        None => Verdict::Doubt(Doubt {
+            outcome: MoveState::Settled,
+            detail: "no figures of it were kept".to_owned(),
+            grace: settings.doubt,
+            needs_fresh: false,
+        }),
+    }
+}

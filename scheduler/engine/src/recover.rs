@@ -1,0 +1,74 @@
+//! Rebuilds the engine from its journal after a restart.
+
+use thiserror::Error;
+use whimbrel_core::{
+    ids::OrderId,
+    plan::PlanError,
+    ports::{Entry, Record},
+};
+
+use crate::{Engine, EngineSettings};
+
+/// Why a journal cannot be continued.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecoverError {
+    /// A record speaks of an order that no plan in the journal has.
+    #[error(
+        "journal speaks of order {id}, which its plan does not have (hint: the journal is damaged; \
+             compare the hosts by hand, then start a new one)"
+    )]
+    UnknownOrder {
+        /// The order.
+        id: OrderId,
+    },
+    /// The plan in the journal does not verify.
+    #[error("plan in the journal: {0}")]
+    Plan(#[from] PlanError),
+}
+
+impl Engine {
+    /// The unfinished execution that `records` describe, or `None` when there is none.
+    ///
+    /// # Errors
+    /// [`RecoverError`] when the records contradict each other; then nothing may be begun.
+    pub fn recover(
+        records: &[Record],
+        settings: EngineSettings,
+    ) -> Result<Option<Self>, RecoverError> {
+        let mut engine: Option<Self> = None;
+        for record in records {
+            match &record.entry {
+                Entry::PlanAccepted { plan } => {
+                    plan.verify()?;
+                    engine = Some(Self::fresh((**plan).clone(), settings));
+                }
+                Entry::PlanEnded => engine = None,
+                Entry::PlanCancelled => {
+                    if let Some(engine) = &mut engine {
+                        engine.cancelled = true;
+                    }
+                }
+                Entry::Intended { order, before, sharing } => {
+                    let run = run_of(engine.as_mut(), &order.id)?;
+                    run.order = order.clone();
+                    run.intended(record.at, before.clone(), *sharing);
+                }
+                Entry::Became { id, state, detail, stats } => {
+                    let run = run_of(engine.as_mut(), id)?;
+                    run.stats = *stats;
+                    run.became(*state, detail.clone(), record.at);
+                }
+            }
+        }
+        Ok(engine)
+    }
+}
+
+fn run_of<'a>(
+    engine: Option<&'a mut Engine>,
+    id: &OrderId,
+) -> Result<&'a mut crate::run::MoveRun, RecoverError> {
+    engine
+        .and_then(|engine| engine.runs.iter_mut().find(|run| run.order.id == *id))
+        .ok_or_else(|| RecoverError::UnknownOrder { id: id.clone() })
+}

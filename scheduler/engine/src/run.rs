@@ -1,0 +1,160 @@
+//! One move under execution: its state, what was known before, and its way into the journal.
+
+use whimbrel_core::{
+    Cluster, Domain, Plan, Snapshot,
+    cluster::{CompletedStats, JobProgress},
+    migration::MoveState,
+    ports::{Entry, Journal, JournalError, Order, Record},
+    units::{Span, Timestamp},
+};
+
+use crate::judge::Doubt;
+
+/// One move and all that execution knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct MoveRun {
+    pub(crate) wave: usize,
+    /// Its deadline is meaningful from `begun_at` on.
+    pub(crate) order: Order,
+    pub(crate) timeout: Span,
+    pub(crate) state: MoveState,
+    pub(crate) detail: String,
+    pub(crate) before: Option<Box<Domain>>,
+    pub(crate) sharing: u32,
+    pub(crate) waiting_since: Option<Timestamp>,
+    pub(crate) begun_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) cancel_asked: bool,
+    pub(crate) progress: Option<JobProgress>,
+    pub(crate) stats: Option<CompletedStats>,
+    pub(crate) doubt: Option<(Doubt, Timestamp)>,
+}
+
+impl MoveRun {
+    /// All moves of `plan`, none begun.
+    pub(crate) fn of(plan: &Plan) -> Vec<Self> {
+        let waves = plan.waves.iter().enumerate();
+        let wave_of = waves.flat_map(|(wave, content)| content.moves.iter().map(move |_| wave));
+        plan.moves()
+            .zip(wave_of)
+            .map(|((id, one), wave)| Self {
+                wave,
+                order: Order {
+                    id,
+                    vm: one.vm.clone(),
+                    uuid: one.uuid.clone(),
+                    from: one.from.clone(),
+                    to: one.to.clone(),
+                    settings: one.settings.clone(),
+                    deadline: Timestamp::default(),
+                },
+                timeout: one.timeout,
+                state: MoveState::Planned,
+                detail: String::new(),
+                before: None,
+                sharing: 1,
+                waiting_since: None,
+                begun_at: None,
+                ended_at: None,
+                cancel_asked: false,
+                progress: None,
+                stats: None,
+                doubt: None,
+            })
+            .collect()
+    }
+
+    /// Writes the intent, asks the world, writes its answer.
+    pub(crate) fn begin(
+        &mut self,
+        before: Domain,
+        sharing: u32,
+        now: Timestamp,
+        cluster: &mut dyn Cluster,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        self.order.deadline = now + self.timeout;
+        let before = Box::new(before);
+        let entry = Entry::Intended { order: self.order.clone(), before: before.clone(), sharing };
+        journal.append(&Record { at: now, entry })?;
+        self.intended(now, before, sharing);
+        match cluster.begin(&self.order) {
+            Ok(()) => self.become_state(MoveState::Accepted, String::new(), now, journal),
+            Err(refusal) => {
+                self.become_state(MoveState::Refused, refusal.to_string(), now, journal)
+            }
+        }
+    }
+
+    /// The state after its intent was written, also when that is read back from the journal.
+    pub(crate) fn intended(&mut self, at: Timestamp, before: Box<Domain>, sharing: u32) {
+        self.state = MoveState::Intended;
+        self.begun_at = Some(at);
+        self.before = Some(before);
+        self.sharing = sharing;
+        self.detail.clear();
+    }
+
+    /// Takes a step and writes it down. A step that the table of states forbids is not taken: it
+    /// could only come from an observation that contradicts an earlier one.
+    pub(crate) fn become_state(
+        &mut self,
+        next: MoveState,
+        detail: String,
+        now: Timestamp,
+        journal: &mut dyn Journal,
+    ) -> Result<(), JournalError> {
+        if self.state == next || !self.state.may_become(next) {
+            return Ok(());
+        }
+        let entry = Entry::Became {
+            id: self.order.id.clone(),
+            state: next,
+            detail: detail.clone(),
+            stats: self.stats,
+        };
+        journal.append(&Record { at: now, entry })?;
+        self.became(next, detail, now);
+        Ok(())
+    }
+
+    /// The state after a step, also when that is read back from the journal.
+    pub(crate) fn became(&mut self, state: MoveState, detail: String, at: Timestamp) {
+        self.state = state;
+        if !detail.is_empty() {
+            self.detail = detail;
+        }
+        // The wall time of a move ends when it is seen at its target; fetching its figures is
+        // book-keeping.
+        if state == MoveState::Arrived || (state.is_final() && self.ended_at.is_none()) {
+            self.ended_at = Some(at);
+        }
+    }
+
+    /// What a doubt leads to once it has stood long enough, on readings from after it arose.
+    pub(crate) fn doubted(
+        &mut self,
+        doubt: Doubt,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Option<(MoveState, String)> {
+        let since = match &self.doubt {
+            Some((standing, since)) if standing.outcome == doubt.outcome => *since,
+            _ => {
+                self.doubt = Some((doubt, now));
+                return None;
+            }
+        };
+        let read_at =
+            |host| snapshot.hosts.get(host).map_or(Timestamp::default(), |h| h.observed_at);
+        let oldest = read_at(&self.order.from).min(read_at(&self.order.to));
+        let stood = if doubt.needs_fresh { oldest.since(since) } else { now.since(since) };
+        (stood >= doubt.grace).then_some((doubt.outcome, doubt.detail))
+    }
+
+    /// Whether it has been ready to begin, and denied, for longer than it was to take.
+    pub(crate) fn waited_too_long(&mut self, now: Timestamp) -> bool {
+        let since = *self.waiting_since.get_or_insert(now);
+        now.since(since) > self.timeout
+    }
+}

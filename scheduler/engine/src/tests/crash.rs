@@ -1,0 +1,81 @@
+//! The program dies after any record of its journal and starts again.
+
+use super::*;
+
+/// What the world does between two ticks of the whole story.
+fn story(world: &mut World, step: usize) {
+    match step {
+        0 => world.copying("a"),
+        2 => {
+            world.arrive("a", "h2");
+            world.snapshot.orders.iter_mut().for_each(|o| o.call = CallState::Returned);
+        }
+        8 => world.copying("b"),
+        10 => {
+            world.arrive("b", "h3");
+            world.snapshot.orders.iter_mut().for_each(|o| o.call = CallState::Returned);
+        }
+        _ => {}
+    }
+}
+
+/// Runs the story and kills the engine once, as soon as the journal has `records` records.
+fn killed_after(records: usize) -> (Engine, World, Memory) {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    let mut killed = false;
+    for step in 0..60 {
+        if !killed && journal.records.len() >= records {
+            killed = true;
+            // Whoever held the calls is gone; the world goes on.
+            world.snapshot.orders.clear();
+            let settings = EngineSettings::default();
+            match Engine::recover(&journal.records, settings).unwrap() {
+                Some(recovered) => engine = recovered,
+                None => break,
+            }
+        }
+        story(&mut world, step);
+        world.pass(TICK);
+        engine.tick(&mut world, &mut journal).unwrap();
+    }
+    (engine, world, journal)
+}
+
+#[test]
+fn whenever_it_dies_each_machine_moves_once() {
+    let (_, _, whole) = killed_after(usize::MAX);
+    for records in 1..=whole.records.len() {
+        let (engine, world, _) = killed_after(records);
+        assert!(engine.ended(), "killed after {records} records: {:?}", states(&engine));
+        assert_eq!(states(&engine), [MoveState::Settled; 2], "killed after {records} records");
+        assert_eq!(world.begun.len(), 2, "killed after {records} records");
+    }
+}
+
+#[test]
+fn an_intent_that_was_never_asked_has_failed() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    started(&mut world, &mut journal);
+    // The crash came between the intent and the call.
+    world.snapshot.orders.clear();
+    journal.records.truncate(2);
+    let mut engine = Engine::recover(&journal.records, EngineSettings::default()).unwrap().unwrap();
+    assert_eq!(states(&engine)[0], MoveState::Intended);
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine)[0], MoveState::Failed);
+    assert_eq!(world.begun.len(), 1, "not asked again");
+}
+
+#[test]
+fn a_finished_journal_has_nothing_to_recover() {
+    let (_, _, journal) = killed_after(usize::MAX);
+    assert!(Engine::recover(&journal.records, EngineSettings::default()).unwrap().is_none());
+}
+
+#[test]
+fn a_journal_without_its_plan_is_refused() {
+    let (_, _, journal) = killed_after(usize::MAX);
+    let damaged = &journal.records[1..];
+    assert!(Engine::recover(damaged, EngineSettings::default()).is_err());
+}

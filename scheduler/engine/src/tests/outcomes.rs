@@ -1,0 +1,154 @@
+//! What each kind of observation leads to.
+
+use super::*;
+
+#[test]
+fn a_plan_runs_wave_after_wave() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    assert_eq!(states(&engine), [MoveState::Accepted, MoveState::Planned]);
+    world.copying("a");
+    ticks(&mut engine, &mut world, &mut journal, 1);
+    assert_eq!(states(&engine)[0], MoveState::Copying);
+    world.arrive("a", "h2");
+    ticks(&mut engine, &mut world, &mut journal, 1);
+    assert_eq!(states(&engine), [MoveState::Arrived, MoveState::Planned]);
+    world.call(0, CallState::Returned);
+    world.snapshot.orders[0].stats = Some(figures());
+    ticks(&mut engine, &mut world, &mut journal, 2);
+    assert_eq!(states(&engine), [MoveState::Settled, MoveState::Accepted]);
+    world.arrive("b", "h3");
+    world.call(1, CallState::Returned);
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert!(engine.ended() && engine.execution().succeeded());
+    assert_eq!(engine.execution().records[0].stats, Some(figures()));
+    assert_eq!(world.begun.len(), 2);
+}
+
+#[test]
+fn an_error_is_believed_only_when_the_machine_stays() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    world.call(0, CallState::Errored("client socket is closed".to_owned()));
+    ticks(&mut engine, &mut world, &mut journal, 1);
+    world.arrive("a", "h2");
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine)[0], MoveState::Settled);
+}
+
+#[test]
+fn a_failed_move_ends_the_plan_with_its_reason() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    world.call(0, CallState::Errored("no route to host".to_owned()));
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine), [MoveState::Failed, MoveState::Skipped]);
+    let execution = engine.execution();
+    assert_eq!(execution.moves[0].detail, "no route to host");
+    assert!(execution.moves[1].detail.contains("plan again"));
+    assert!(execution.ended && !execution.succeeded());
+}
+
+#[test]
+fn a_refusal_begins_nothing() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    world.refuses = Some(Refusal::HostUnreachable { host: host("h2") });
+    let engine = started(&mut world, &mut journal);
+    assert_eq!(states(&engine)[0], MoveState::Refused);
+    assert!(world.begun.is_empty());
+}
+
+#[test]
+fn nothing_begins_that_could_not_be_written_down() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine =
+        Engine::start(plan(), EngineSettings::default(), world.now(), &mut journal).unwrap();
+    journal.broken = true;
+    assert!(engine.tick(&mut world, &mut journal).is_err());
+    assert!(world.begun.is_empty());
+    journal.broken = false;
+    engine.tick(&mut world, &mut journal).unwrap();
+    assert_eq!(world.begun.len(), 1);
+}
+
+#[test]
+fn a_machine_on_two_hosts_is_put_aside() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    let mut double = world.domain("a").clone();
+    double.host = host("h2");
+    world.snapshot.domains.push(double);
+    ticks(&mut engine, &mut world, &mut journal, 70);
+    assert_eq!(states(&engine), [MoveState::Unknown, MoveState::Skipped]);
+}
+
+#[test]
+fn readings_that_disagree_for_a_moment_are_no_split_brain() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    let mut double = world.domain("a").clone();
+    double.host = host("h2");
+    world.snapshot.domains.push(double);
+    ticks(&mut engine, &mut world, &mut journal, 3);
+    world.snapshot.domains.remove(0);
+    world.call(0, CallState::Returned);
+    ticks(&mut engine, &mut world, &mut journal, 8);
+    assert_eq!(states(&engine)[0], MoveState::Settled);
+}
+
+#[test]
+fn a_silent_host_proves_nothing_until_long_after_the_deadline() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    world.snapshot.hosts.get_mut(&host("h2")).unwrap().state = HostState::Unreachable;
+    world.call(0, CallState::Errored("connection reset".to_owned()));
+    ticks(&mut engine, &mut world, &mut journal, 100);
+    assert_eq!(states(&engine)[0], MoveState::Accepted);
+    ticks(&mut engine, &mut world, &mut journal, 200);
+    assert_eq!(states(&engine)[0], MoveState::Unknown);
+}
+
+#[test]
+fn a_time_out_cancels_and_the_observation_decides() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    world.copying("a");
+    ticks(&mut engine, &mut world, &mut journal, 130);
+    assert_eq!(world.cancelled.len(), 1, "asked once");
+    world.domain("a").job = None;
+    world.call(0, CallState::Errored("operation aborted".to_owned()));
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine)[0], MoveState::Cancelled);
+}
+
+#[test]
+fn a_cancel_that_comes_too_late_finds_the_machine_arrived() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    engine.cancel(world.now(), &mut journal).unwrap();
+    world.arrive("a", "h2");
+    world.call(0, CallState::Returned);
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine), [MoveState::Settled, MoveState::Skipped]);
+}
+
+#[test]
+fn a_move_waits_for_room_and_is_skipped_when_none_comes() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    world.snapshot.hosts.get_mut(&host("h2")).unwrap().memory = Bytes::mib(64);
+    let mut engine = started(&mut world, &mut journal);
+    assert_eq!(states(&engine)[0], MoveState::Planned);
+    assert!(engine.execution().moves[0].detail.contains("room"));
+    ticks(&mut engine, &mut world, &mut journal, 130);
+    assert_eq!(states(&engine), [MoveState::Skipped, MoveState::Skipped]);
+    assert!(world.begun.is_empty());
+}
+
+#[test]
+fn another_machine_under_the_same_name_is_not_moved() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    world.domain("a").uuid = "somebody else".to_owned();
+    let engine = started(&mut world, &mut journal);
+    assert_eq!(states(&engine)[0], MoveState::Skipped);
+    assert!(world.begun.is_empty());
+}

@@ -1,0 +1,256 @@
+//! The configuration: one TOML file, every value of which can be set from outside too.
+//!
+//! Precedence: `--set KEY=VALUE`, then `WHIMBREL__SECTION__KEY` in the environment, then the
+//! file, then the documented default. Unknown keys are refused wherever they come from. Paths in
+//! the file are relative to the file.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use whimbrel_core::{
+    ids::HostId,
+    units::{Bytes, MilliCores, Span},
+};
+
+use crate::{Failure, files};
+
+/// Prefix of environment variables that set a value: `WHIMBREL__COLLECT__PERIOD="5 s"`.
+pub const ENVIRONMENT_PREFIX: &str = "WHIMBREL__";
+
+/// The checked configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the journal lives.
+    #[serde(default = "state_directory")]
+    pub state_directory: PathBuf,
+    /// The policy file; without one, the documented defaults.
+    #[serde(default)]
+    pub policy: Option<PathBuf>,
+    /// The hosts. At least one; names are unique.
+    #[serde(rename = "host")]
+    pub hosts: Vec<HostConfig>,
+    /// How hosts are read.
+    #[serde(default)]
+    pub collect: CollectConfig,
+    /// How the daemon offers its API.
+    #[serde(default)]
+    pub serve: ServeConfig,
+}
+
+/// One hypervisor.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostConfig {
+    /// Its name in policies, plans and reports.
+    pub name: HostId,
+    /// How Whimbrel reaches its libvirtd.
+    pub uri: String,
+    /// How the *other hosts'* libvirtd reach it for peer-to-peer migration; `uri` by default.
+    #[serde(default)]
+    pub migration_uri: Option<String>,
+    /// Memory that guests may use; what the host reports by default.
+    #[serde(default)]
+    pub memory: Option<Bytes>,
+    /// CPU that guests may use; what the host reports by default.
+    #[serde(default)]
+    pub cpu: Option<MilliCores>,
+    /// Whether it takes no new guests.
+    #[serde(default)]
+    pub maintenance: bool,
+}
+
+/// How hosts are read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CollectConfig {
+    /// Time between two readings of a host. Range 200 ms..=10 min.
+    pub period: Span,
+    /// Windows in which unique dirty memory is measured. Whole seconds, 1 s..=60 s.
+    pub dirty_windows: Vec<Span>,
+    /// Most of the time that one domain may be under measurement. Range 0.01..=1.
+    pub dirty_duty: f64,
+    /// Where telemetry is kept.
+    pub telemetry_directory: PathBuf,
+}
+
+/// How the daemon offers its API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// PEM file of the server's certificate chain.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub key: Option<PathBuf>,
+    /// PEM file of the authority that clients' certificates must come from.
+    pub client_authority: Option<PathBuf>,
+}
+
+fn state_directory() -> PathBuf {
+    PathBuf::from("whimbrel-state")
+}
+
+impl Default for CollectConfig {
+    fn default() -> Self {
+        Self {
+            period: Span::from_seconds(5),
+            dirty_windows: [1, 2, 4, 8].map(Span::from_seconds).to_vec(),
+            dirty_duty: 0.5,
+            telemetry_directory: PathBuf::from("whimbrel-telemetry"),
+        }
+    }
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7117)),
+            certificate: None,
+            key: None,
+            client_authority: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `path`, applies overrides and checks every value.
+    ///
+    /// # Errors
+    /// [`Failure`] naming the file, the key and the limit.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, Failure> {
+        let text = files::read_text(path)?;
+        let mut table: toml::Table =
+            toml::from_str(&text).map_err(|e| Failure::invalid(e).about(path.display()))?;
+        for (name, value) in std::env::vars() {
+            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+                let key = key.to_lowercase().replace("__", ".");
+                set(&mut table, &key, &value).map_err(|e| e.about(&name))?;
+            }
+        }
+        for assignment in overrides {
+            let (key, value) = assignment.split_once('=').ok_or_else(|| {
+                Failure::invalid(format!("--set {assignment:?} has no '=' (hint: --set collect.period=\"5 s\")"))
+            })?;
+            set(&mut table, key.trim(), value.trim()).map_err(|e| e.about("--set"))?;
+        }
+        // The untouched file is parsed from its text, so that errors point to its lines.
+        let untouched = toml::from_str::<toml::Table>(&text).is_ok_and(|original| original == table);
+        let parsed = if untouched { toml::from_str(&text) } else { table.try_into() };
+        let mut config: Self = parsed.map_err(|e| Failure::invalid(e).about(path.display()))?;
+        config.check().map_err(|e| e.about(path.display()))?;
+        config.resolve(path.parent().unwrap_or(Path::new(".")));
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.hosts.is_empty() {
+            return Err(Failure::invalid("no [[host]] is given (hint: name at least one host with its libvirt uri)"));
+        }
+        for (index, host) in self.hosts.iter().enumerate() {
+            if self.hosts[..index].iter().any(|other| other.name == host.name) {
+                return Err(Failure::invalid(format!(
+                    "host {} is given twice (hint: host names are unique)",
+                    host.name
+                )));
+            }
+            if host.memory == Some(Bytes::ZERO) || host.cpu == Some(MilliCores::ZERO) {
+                return Err(Failure::invalid(format!(
+                    "host {}: memory and cpu must be above 0 (hint: leave them out to use what the host reports)",
+                    host.name
+                )));
+            }
+        }
+        let collect = &self.collect;
+        within("collect.period", collect.period, Span::from_millis(200), Span::from_seconds(600))?;
+        for window in &collect.dirty_windows {
+            within("collect.dirty_windows", *window, Span::from_seconds(1), Span::from_seconds(60))?;
+            if !window.as_micros().is_multiple_of(1_000_000) {
+                return Err(Failure::invalid(format!(
+                    "collect.dirty_windows: {window} is not in whole seconds (hint: libvirt measures whole seconds)"
+                )));
+            }
+        }
+        if !(0.01..=1.0).contains(&collect.dirty_duty) {
+            return Err(Failure::invalid(format!(
+                "collect.dirty_duty = {} is out of range (hint: it takes 0.01 to 1)",
+                collect.dirty_duty
+            )));
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let against = |path: &mut PathBuf| *path = base.join(&*path);
+        against(&mut self.state_directory);
+        against(&mut self.collect.telemetry_directory);
+        let serve = &mut self.serve;
+        [&mut self.policy, &mut serve.certificate, &mut serve.key, &mut serve.client_authority]
+            .into_iter()
+            .flatten()
+            .for_each(against);
+    }
+}
+
+fn within(key: &str, value: Span, least: Span, most: Span) -> Result<(), Failure> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("{key} = {value} is out of range (hint: it takes {least} to {most})")))
+}
+
+/// Sets `a.b.c` to a TOML value, or to a text where it is not one (`5 s` needs no quotes).
+fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), Failure> {
+    let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let (path, last) = key.rsplit_once('.').map_or((None, key), |(path, last)| (Some(path), last));
+    let mut place = table;
+    for part in path.into_iter().flat_map(|path| path.split('.')) {
+        let entry = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        place = entry.as_table_mut().ok_or_else(|| {
+            Failure::invalid(format!("key {key:?}: {part} is not a section (hint: lists such as [[host]] are set in the file)"))
+        })?;
+    }
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE_HOST: &str = "[[host]]\nname = \"h1\"\nuri = \"qemu+tcp://h1/system\"\n";
+
+    fn load(text: &str, overrides: &[&str]) -> Result<Config, Failure> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        Config::load(file.path(), &overrides)
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let text = format!("{ONE_HOST}[collect]\nperiod = \"5 s\"\n");
+        let config = load(&text, &["collect.period=2 s", "collect.dirty_duty=0.25"]).unwrap();
+        assert_eq!(config.collect.period, Span::from_seconds(2));
+        assert!((config.collect.dirty_duty - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let message = |text: &str| load(text, &[]).unwrap_err().message;
+        assert!(message("").contains("host"));
+        assert!(message(&format!("{ONE_HOST}{ONE_HOST}")).contains("h1 is given twice"));
+        assert!(message(&format!("{ONE_HOST}colour = 1\n")).contains("colour"));
+        assert!(message(&format!("{ONE_HOST}memory = 48\n")).contains("no unit"));
+        assert!(message(&format!("{ONE_HOST}memory = \"-1 GiB\"\n")).contains("negative"));
+        assert!(message(&format!("{ONE_HOST}[collect]\nperiod = \"3 MiB\"\n")).contains("not a unit"));
+        assert!(message(&format!("{ONE_HOST}[collect]\nperiod = \"1 ms\"\n")).contains("200 ms"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Reading and writing the files that people exchange: policies, plans, snapshots.
+//!
+//! Every error names the file. Writing goes through a temporary file, so that a reader never sees
+//! half a plan.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use whimbrel_core::{Plan, Policy, Snapshot, plan::Move};
+
+use crate::Failure;
+
+/// Largest file that is read as text: a plan of 100,000 moves is about 100 MB.
+const TEXT_SIZE_MAX: u64 = 256 << 20;
+
+/// Reads a text file.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
+    let fault = |e: std::io::Error| {
+        let failure = if e.kind() == std::io::ErrorKind::NotFound {
+            Failure::not_found(format!("{e} (hint: check the path)"))
+        } else {
+            Failure::invalid(e)
+        };
+        failure.about(path.display())
+    };
+    let size = fs::metadata(path).map_err(fault)?.len();
+    if size > TEXT_SIZE_MAX {
+        return Err(Failure::invalid(format!("{size} bytes, the limit is {TEXT_SIZE_MAX}")).about(path.display()));
+    }
+    fs::read_to_string(path).map_err(fault)
+}
+
+/// Writes `content` whole or not at all, creating the directory when it is missing.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let fault = |e: std::io::Error| Failure::unavailable(e).about(path.display());
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(fault)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial: PathBuf = path.with_file_name(name);
+    let mut file = fs::File::create(&partial).map_err(fault)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(fault)?;
+    fs::rename(&partial, path).map_err(fault)
+}
+
+/// Reads and checks a policy; the documented defaults where there is no file.
+///
+/// # Errors
+/// [`Failure`] naming file, key and limit.
+pub fn read_policy(path: Option<&Path>) -> Result<Policy, Failure> {
+    let Some(path) = path else { return Ok(Policy::default()) };
+    let text = read_text(path)?;
+    let policy: Policy =
+        toml::from_str(&text).map_err(|e| Failure::invalid(e).about(path.display()))?;
+    policy.check_ranges().map_err(|e| Failure::invalid(e).about(path.display()))?;
+    Ok(policy)
+}
+
+/// Reads a plan file and verifies its digest.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
+    parse_plan(&read_text(path)?).map_err(|e| e.about(path.display()))
+}
+
+/// Reads a plan from its text and verifies its digest.
+///
+/// # Errors
+/// [`Failure`] naming the line and key, or both digests.
+pub fn parse_plan(text: &str) -> Result<Plan, Failure> {
+    let plan: Plan = toml::from_str(text).map_err(Failure::invalid)?;
+    plan.verify().map_err(Failure::invalid)?;
+    Ok(plan)
+}
+
+/// A plan as its file: a summary for people, then the plan itself.
+///
+/// # Errors
+/// [`Failure`] when the plan cannot be written as TOML.
+pub fn plan_text(plan: &Plan) -> Result<String, Failure> {
+    let mut text = format!("# Whimbrel plan {}: {}\n#\n", plan.id(), plan.goal);
+    for (index, wave) in plan.waves.iter().enumerate() {
+        let _ = writeln!(text, "# wave {}", index + 1);
+        for one in &wave.moves {
+            let _ = writeln!(text, "#   {}", summary(one));
+        }
+    }
+    if plan.is_empty() {
+        text.push_str("# nothing to do\n");
+    }
+    text.push_str("#\n# A plan is not edited: its digest would not match. Change the policy and plan again.\n\n");
+    text.push_str(&toml::to_string(plan).map_err(Failure::invalid)?);
+    Ok(text)
+}
+
+fn summary(one: &Move) -> String {
+    let p = &one.predicted;
+    format!(
+        "{}: {} -> {}, {} ({} .. {}), {}, downtime {}; {}",
+        one.vm,
+        one.from,
+        one.to,
+        p.total_time.p50.human(),
+        p.total_time.p05.human(),
+        p.total_time.p95.human(),
+        p.transferred.p50.human(),
+        p.downtime.p50.human(),
+        one.reason
+    )
+}
+
+/// Reads a snapshot from JSON.
+///
+/// # Errors
+/// [`Failure`] naming the file, the place and what contradicts itself.
+pub fn read_snapshot(path: &Path) -> Result<Snapshot, Failure> {
+    let text = read_text(path)?;
+    let mut snapshot: Snapshot =
+        serde_json::from_str(&text).map_err(|e| Failure::invalid(e).about(path.display()))?;
+    snapshot.normalise();
+    snapshot.placement().map_err(|e| Failure::invalid(e).about(path.display()))?;
+    Ok(snapshot)
+}
+
+/// Writes a snapshot as JSON.
+///
+/// # Errors
+/// [`Failure`] naming the file.
+pub fn write_snapshot(path: &Path, snapshot: &Snapshot) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(snapshot).map_err(Failure::invalid)?;
+    write(path, &json)
+}
