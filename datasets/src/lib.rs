@@ -1,1 +1,29 @@
-//! Telemetry and migration records as Parquet: schema, writer, reader, checks
+//! Stores telemetry and migration records as Parquet, and reads them back as core's own rows.
+//!
+//! Data flow: [`TelemetryStore`] takes batches and records, checks every value against its column
+//! in [`schema`] and writes sealed, immutable parts; [`TelemetryReader`] checks the seal, the
+//! schema and every value again and returns rows ordered by time; [`SnapshotSource`] turns them
+//! into the cluster as it was at a given moment. [`manifest`] names public traces that are read
+//! where they lie. The layout on disk is documented in `datasets/README.md`.
+//!
+//! Never here: guesses for missing values (null stays `None`), data of the public traces, clocks.
+//! No other package of the workspace uses polars.
+
+mod error;
+mod frame;
+mod inventory;
+mod manifest;
+mod partition;
+mod reader;
+mod replay;
+mod rows;
+pub mod schema;
+mod seal;
+mod writer;
+
+pub use error::DatasetError;
+pub use inventory::{HostCapacity, INVENTORY_FILE, Inventory};
+pub use manifest::{PUBLIC_DATA_VARIABLE, PublicSet, locate, manifest};
+pub use reader::TelemetryReader;
+pub use replay::SnapshotSource;
+pub use writer::{FlushLimits, TelemetryStore};

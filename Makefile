@@ -1,0 +1,53 @@
+# The jobs of the project, one command each. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint lab-up lab-down lab-demo figures record packages-build packages-libvirt packages-lab
+
+PACKAGES := tests/setup/packages.sh
+WHIMBREL := target/debug/whimbrel
+
+help: ## List the jobs
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: packages-build ## Plan, simulate and compare a drain and a balance on recorded telemetry (no root to run)
+	cargo build --package whimbrel
+	$(WHIMBREL) demo --data datasets/recorded --report target/demo
+
+test: packages-lab ## Everything: unit, property, scenario, crash and lab tests on real libvirt
+	cargo test --workspace --all-features
+
+lint: packages-lab ## Format, clippy with warnings denied, licences and sources, layering and tidiness
+	cargo fmt --all --check
+	cargo clippy --workspace --all-features --all-targets -- --deny warnings
+	cargo xtask proto --check
+	cargo xtask tidy
+	@command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
+	cargo deny --log-level error check licenses bans sources
+
+lab-up: packages-lab ## Three real libvirt and QEMU hosts in namespaces of this machine
+	cargo build --package whimbrel-lab
+	target/debug/whimbrel-lab up
+
+lab-down: ## Stop the lab and leave nothing behind
+	cargo build --package whimbrel-lab
+	target/debug/whimbrel-lab down
+
+lab-demo: packages-lab ## Drain a real host by plan and apply, predicted against measured
+	cargo build --package whimbrel --package whimbrel-lab --package whimbrel-tests --all-features
+	target/debug/whimbrel-lab-demo
+
+figures: packages-lab ## The headline figures as JSON lines, measured anew
+	cargo build --package whimbrel --package whimbrel-lab --package whimbrel-tests --all-features
+	cargo xtask figures
+
+record: packages-lab ## Record datasets/recorded again: 35 minutes of telemetry and 60 migrations in the lab
+	cargo build --package whimbrel-lab --package whimbrel-tests --all-features
+	target/debug/whimbrel-record datasets/recorded
+
+packages-build:
+	@$(PACKAGES) build
+
+packages-libvirt: packages-build
+	@$(PACKAGES) libvirt
+
+packages-lab: packages-libvirt
+	@$(PACKAGES) lab

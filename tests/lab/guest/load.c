@@ -1,0 +1,231 @@
+// See load.h. The including file defines TICKS_PER_SECOND and log_line().
+#include "load.h"
+
+#define PAGE_COST (4ull * TICKS_PER_SECOND)
+
+enum { PAGES_PER_STEP = 1024, FILL_PAGES_PER_STEP = 256, LOGGED_BAD_PAGES = 20 };
+
+// Long division: a 32-bit bare-metal program has no library for it.
+static u64 divide(u64 dividend, u32 divisor) {
+  u64 quotient = 0, rest = 0;
+  for (int bit = 63; bit >= 0; bit--) {
+    rest = (rest << 1) | ((dividend >> bit) & 1);
+    quotient <<= 1;
+    if (rest >= divisor) {
+      rest -= divisor;
+      quotient |= 1;
+    }
+  }
+  return quotient;
+}
+
+static u32 next_random(struct load *load) {
+  u32 x = load->random;
+  x ^= x << 13;
+  x ^= x >> 17;
+  x ^= x << 5;
+  return load->random = x;
+}
+
+// ---- text ----
+
+static char *put_text(char *at, const char *text) {
+  while (*text) *at++ = *text++;
+  *at = 0;
+  return at;
+}
+
+static char *put_number(char *at, u64 value) {
+  char digits[24];
+  int count = 0;
+  do {
+    u64 tenth = divide(value, 10);
+    digits[count++] = '0' + (char)(value - tenth * 10);
+    value = tenth;
+  } while (value);
+  while (count) *at++ = digits[--count];
+  *at = 0;
+  return at;
+}
+
+static char *put_pair(char *at, const char *key, u64 value) {
+  return put_number(put_text(at, key), value);
+}
+
+// If `word` starts with `prefix`, what follows it, else 0.
+static const char *after(const char *word, const char *prefix) {
+  while (*prefix)
+    if (*word++ != *prefix++) return 0;
+  return word;
+}
+
+static int word_ends(const char *at) { return *at == 0 || *at == ' '; }
+
+// Reads a number of at most nine digits; returns what follows it, or 0 when there is none.
+static const char *read_number(const char *at, u32 *value) {
+  u32 result = 0;
+  int digits = 0;
+  for (; *at >= '0' && *at <= '9'; at++) {
+    if (++digits > 9) return 0;
+    result = result * 10 + (u32)(*at - '0');
+  }
+  *value = result;
+  return digits ? at : 0;
+}
+
+// ---- shapes ----
+
+// A quarter of a sine, times 32767, in 32 equal steps.
+static const u16 QUARTER_SINE[33] = {
+    0,     1608,  3212,  4808,  6393,  7962,  9512,  11039, 12539, 14010, 15446,
+    16846, 18204, 19519, 20787, 22005, 23170, 24279, 25329, 26319, 27245, 28105,
+    28898, 29621, 30273, 30852, 31356, 31785, 32137, 32412, 32609, 32728, 32767};
+
+// Sine of `angle` (65536 = one turn), times 32767.
+static int sine(u32 angle) {
+  u32 quadrant = (angle >> 14) & 3, part = angle & 16383;
+  if (quadrant & 1) part = 16384 - part;
+  u32 step = part >> 9, rest = part & 511;
+  int low = QUARTER_SINE[step], high = QUARTER_SINE[step < 32 ? step + 1 : 32];
+  int value = low + ((high - low) * (int)rest) / 512;
+  return quadrant & 2 ? -value : value;
+}
+
+static u32 rate_now_kib(const struct load *load) {
+  const struct settings *set = &load->set;
+  u32 at_ms = set->period_ms ? load->shape_ms % set->period_ms : load->shape_ms;
+  s64 rate = set->rate_kib;
+  if (set->shape == SHAPE_SINE)
+    rate += ((s64)set->amplitude_kib * sine((u32)divide((u64)at_ms << 16, set->period_ms))) / 32767;
+  else if (set->shape == SHAPE_SQUARE)
+    rate += at_ms < set->period_ms / 2 ? (s64)set->amplitude_kib : -(s64)set->amplitude_kib;
+  else if (set->shape == SHAPE_PHASES) {
+    rate = set->phases[0].rate_kib;
+    for (u32 i = 0; i < set->phase_count; i++)
+      if (at_ms >= set->phases[i].start_ms) rate = set->phases[i].rate_kib;
+  }
+  return rate < 0 ? 0 : (u32)rate;
+}
+
+// ---- memory ----
+
+static u32 *page_words(struct load *load, u32 page) {
+  return (u32 *)(load->arena + (u64)page * PAGE_BYTES);
+}
+
+// What the first and the last word of a page hold after its `generation`th write.
+static u32 page_mark(u32 page, u8 generation) { return 0x5a000000u ^ (page << 8) ^ generation; }
+
+static void fill_page(struct load *load, u32 page) {
+  u32 *words = page_words(load, page);
+  for (u32 i = 0; i < PAGE_WORDS; i++) words[i] = next_random(load);
+}
+
+static int page_is_right(struct load *load, u32 page) {
+  u32 *words = page_words(load, page);
+  u32 mark = page_mark(page, load->generation[page]);
+  return words[0] == mark && words[PAGE_WORDS - 1] == mark;
+}
+
+static void report_bad_page(struct load *load, u32 page) {
+  if (++load->bad > LOGGED_BAD_PAGES) return;
+  char line[LINE_BYTES], *at = put_pair(line, "lost page=", page);
+  at = put_pair(at, " up_ms=", load->uptime_ms);
+  at = put_pair(at, " generation=", load->generation[page]);
+  at = put_pair(at, " found=", page_words(load, page)[0]);
+  put_pair(at, " wanted=", page_mark(page, load->generation[page]));
+  log_line(line);
+}
+
+static u32 pick(struct load *load, u32 *cursor, u32 count) {
+  if (load->set.random_order) return (u32)(((u64)next_random(load) * count) >> 32);
+  if (++*cursor >= count) *cursor = 0;
+  return *cursor;
+}
+
+// The hot share is met exactly by counting, not by chance: short windows then agree as well.
+static u32 pick_page(struct load *load) {
+  u32 hot = load->set.hot_pages, all = load->set.working_set_pages;
+  if (hot == 0) return pick(load, &load->cold_cursor, all);
+  load->hot_credit += load->set.hot_share_percent;
+  int to_hot = load->hot_credit >= 100;
+  if (to_hot) load->hot_credit -= 100;
+  if (to_hot || hot == all) return pick(load, &load->hot_cursor, hot);
+  return hot + pick(load, &load->cold_cursor, all - hot);
+}
+
+static void write_page(struct load *load) {
+  u32 page = pick_page(load);
+  u32 *words = page_words(load, page);
+  u8 *generation = &load->generation[page];
+  if (*generation) {
+    if (!page_is_right(load, page)) report_bad_page(load, page);
+  } else if (page >= load->filled)
+    fill_page(load, page);
+  *generation = *generation == 255 ? 1 : *generation + 1;
+  words[0] = words[PAGE_WORDS - 1] = page_mark(page, *generation);
+  u32 more = (load->set.touch_bytes - 8) / 4;
+  for (u32 i = 1; i <= more && i < PAGE_WORDS - 1; i++) words[i] = next_random(load);
+  load->written++;
+}
+
+// Pages from the start of the arena that are to hold data rather than zeros.
+static u32 fill_target(const struct load *load) {
+  u32 data = (u32)divide((u64)load->pages * (100 - load->set.zero_percent), 100);
+  return data > load->set.working_set_pages ? data : load->set.working_set_pages;
+}
+
+static void fill_some(struct load *load) {
+  u32 target = fill_target(load);
+  for (u32 i = 0; i < FILL_PAGES_PER_STEP && load->filled < target; i++, load->filled++)
+    if (load->generation[load->filled] == 0) fill_page(load, load->filled);
+}
+
+// ---- time ----
+
+static void pass_time(struct load *load, u32 ticks) {
+  load->ms_credit += (u64)ticks * 1000;
+  u32 ms = (u32)divide(load->ms_credit, TICKS_PER_SECOND);
+  load->ms_credit -= (u64)ms * TICKS_PER_SECOND;
+  load->uptime_ms += ms;
+  load->shape_ms += ms;
+}
+
+static int load_step(struct load *load, u32 ticks) {
+  pass_time(load, ticks);
+  fill_some(load);
+  if (!load->ready) {
+    if (load->filled < fill_target(load)) return 1;
+    load->ready = 1;
+    load->shape_ms = 0;
+    log_line("ready");
+    return 0;
+  }
+  u32 rate = rate_now_kib(load);
+  load->credit += (u64)rate * ticks;
+  // At most half a second is caught up with: after a stall (a switch-over, a busy machine) a burst
+  // far above the asked rate would be a load that nobody asked for.
+  u64 most = (u64)rate * (TICKS_PER_SECOND / 2) + PAGE_COST;
+  if (load->credit > most) {
+    u32 dropped = 0;
+    for (; load->credit > most; load->credit -= PAGE_COST) dropped++;
+    load->dropped += dropped;
+  }
+  for (u32 i = 0; i < PAGES_PER_STEP && load->credit >= PAGE_COST; i++, load->credit -= PAGE_COST)
+    write_page(load);
+  return load->credit >= PAGE_COST || load->filled < fill_target(load);
+}
+
+static void load_init(struct load *load, u8 *arena, u8 *generation, u32 pages) {
+  u8 *bytes = (u8 *)load;
+  for (u32 i = 0; i < sizeof *load; i++) bytes[i] = 0;
+  load->arena = arena;
+  load->generation = generation;
+  load->pages = pages;
+  load->random = 2463534242u;
+  load->set.working_set_pages = pages < 8 * PAGES_PER_MIB ? pages : 8 * PAGES_PER_MIB;
+  load->set.touch_bytes = 8;
+  load->set.zero_percent = 100;
+}
+
+#include "command.c"
