@@ -245,7 +245,7 @@ impl HostHistory {
         }
     }
 
-    /// Median of what recent migrations from here achieved; the upper one of two middle values.
+    /// Median of what recent migrations without a limit achieved from here; the upper one of two middle values.
     fn bandwidth_at(&self, at: Timestamp) -> Option<BytesPerSecond> {
         let recent = |left: &&Departure| left.at <= at && at.since(left.at) <= BANDWIDTH_AGE_MAX;
         let mut rates: Vec<_> =
@@ -257,7 +257,9 @@ impl HostHistory {
 
 impl From<MigrationRecord> for Departure {
     fn from(record: MigrationRecord) -> Self {
-        let bandwidth = record.stats.map(|stats| stats.bandwidth);
+        // What a limit of its own held back says nothing of the link.
+        let free = record.settings.bandwidth_limit.is_none();
+        let bandwidth = record.stats.filter(|_| free).map(|stats| stats.bandwidth);
         Self {
             vm: record.vm,
             at: record.at + record.wall,

@@ -35,7 +35,7 @@ pub struct Snapshot {
 pub struct Host {
     /// Whether it answered.
     pub state: HostState,
-    /// When it last answered; equal to the snapshot's time when it is fresh.
+    /// When it last answered.
     pub observed_at: Timestamp,
     /// CPU that guests may use.
     pub cpu: MilliCores,
@@ -43,7 +43,8 @@ pub struct Host {
     pub memory: Bytes,
     /// CPU in use, averaged over the last collection period; `None` before the second reading.
     pub cpu_used: Option<MilliCores>,
-    /// What migrations from this host achieved lately on its link, payload only.
+    /// What migrations from this host achieved lately on its link, headers included, where no
+    /// limit of their own held them back.
     pub migration_bandwidth: Option<BytesPerSecond>,
 }
 

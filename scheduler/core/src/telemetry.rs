@@ -77,7 +77,7 @@ pub struct DomainSample {
     pub memory: Bytes,
     /// Memory of its process on the host.
     pub resident: Option<Bytes>,
-    /// CPU time of its vCPUs since it started.
+    /// CPU time of its process since it started, emulation included.
     pub cpu_time: Option<Span>,
     /// CPU in use since the sample before; absent after a restart of its counter.
     pub cpu_used: Option<MilliCores>,

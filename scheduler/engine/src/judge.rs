@@ -9,7 +9,8 @@
 //! | lives | lives | any | unknown, once it holds |
 //! | gone | gone | active | waiting: the switch-over itself |
 //! | gone | gone | ended | unknown, after a long wait |
-//! | host silent | any | any | waiting; unknown, long after the deadline |
+//! | runs | silent | ended | failed: what runs at the source has not left |
+//! | silent | any | any | waiting; unknown, long after the deadline |
 
 use whimbrel_core::{
     Snapshot,
@@ -48,8 +49,20 @@ pub(crate) struct Doubt {
     pub(crate) detail: String,
     /// How long it must stand.
     pub(crate) grace: Span,
-    /// Whether both hosts must have answered after that time.
-    pub(crate) needs_fresh: bool,
+    /// Whose readings must be from after that time.
+    pub(crate) rests_on: RestsOn,
+}
+
+/// Whose readings a conclusion rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RestsOn {
+    /// Source and target.
+    BothHosts,
+    /// The source alone: while a machine runs there, pre-copy has not switched over, whatever has
+    /// become of the target.
+    Source,
+    /// Nobody's: time alone has passed.
+    TheClock,
 }
 
 /// Judges one move that is under way.
@@ -67,34 +80,42 @@ pub(crate) fn judge(
     }
     let silent =
         |host: &HostId| snapshot.hosts.get(host).is_none_or(|h| h.state == HostState::Unreachable);
-    if let Some(host) = [&order.from, &order.to].into_iter().find(|host| silent(host)) {
-        return unseen(host, order, snapshot, settings);
+    if silent(&order.from) {
+        return unseen(&order.from, order, snapshot, settings);
     }
     let source = sighting(snapshot, order, &order.from);
+    let idle = !call_active && source.is_none_or(|domain| domain.job.is_none());
+    if silent(&order.to) {
+        let runs = source.is_some_and(|domain| domain.state == DomainState::Running);
+        return match runs && idle {
+            true => at_source(order, report, cancel_asked, RestsOn::Source, settings),
+            false => unseen(&order.to, order, snapshot, settings),
+        };
+    }
     let target = sighting(snapshot, order, &order.to);
-    let job = source.and_then(|domain| domain.job);
     let lives = |domain: Option<&Domain>| domain.is_some_and(|d| d.state.lives_here());
     match (lives(source), lives(target)) {
-        (true, true) => Verdict::Doubt(Doubt {
-            outcome: MoveState::Unknown,
-            detail: format!("{} lives on {} and on {}", order.vm, order.from, order.to),
-            grace: settings.lost,
-            needs_fresh: true,
-        }),
+        (true, true) => {
+            lost(format!("{} lives on {} and on {}", order.vm, order.from, order.to), settings)
+        }
         (false, true) => arrival(target, order, settings),
-        (true, false) => match job {
+        (true, false) => match source.and_then(|domain| domain.job) {
             Some(progress) => Verdict::Copying(progress),
             None if call_active => Verdict::Wait,
-            None => at_source(order, report, cancel_asked, settings),
+            None => at_source(order, report, cancel_asked, RestsOn::BothHosts, settings),
         },
-        (false, false) if call_active || job.is_some() => Verdict::Wait,
-        (false, false) => Verdict::Doubt(Doubt {
-            outcome: MoveState::Unknown,
-            detail: format!("{} is alive neither on {} nor on {}", order.vm, order.from, order.to),
-            grace: settings.lost,
-            needs_fresh: true,
-        }),
+        (false, false) if !idle => Verdict::Wait,
+        (false, false) => lost(
+            format!("{} is alive neither on {} nor on {}", order.vm, order.from, order.to),
+            settings,
+        ),
     }
+}
+
+/// What was seen fits no outcome, if it stays so.
+fn lost(detail: String, settings: &EngineSettings) -> Verdict {
+    let rests_on = RestsOn::BothHosts;
+    Verdict::Doubt(Doubt { outcome: MoveState::Unknown, detail, grace: settings.lost, rests_on })
 }
 
 fn sighting<'a>(snapshot: &'a Snapshot, order: &Order, host: &HostId) -> Option<&'a Domain> {
@@ -105,12 +126,7 @@ fn sighting<'a>(snapshot: &'a Snapshot, order: &Order, host: &HostId) -> Option<
 fn arrival(target: Option<&Domain>, order: &Order, settings: &EngineSettings) -> Verdict {
     match target.map(|domain| domain.state) {
         Some(DomainState::Running) => Verdict::Arrived,
-        _ => Verdict::Doubt(Doubt {
-            outcome: MoveState::Unknown,
-            detail: format!("{} is on {} and does not run there", order.vm, order.to),
-            grace: settings.lost,
-            needs_fresh: true,
-        }),
+        _ => lost(format!("{} is on {} and does not run there", order.vm, order.to), settings),
     }
 }
 
@@ -118,6 +134,7 @@ fn at_source(
     order: &Order,
     report: Option<&OrderReport>,
     cancel_asked: bool,
+    rests_on: RestsOn,
     settings: &EngineSettings,
 ) -> Verdict {
     let (outcome, detail) = match report.map(|r| &r.call) {
@@ -128,7 +145,7 @@ fn at_source(
             format!("no migration runs and {} is still on {}", order.vm, order.from),
         ),
     };
-    Verdict::Doubt(Doubt { outcome, detail, grace: settings.doubt, needs_fresh: true })
+    Verdict::Doubt(Doubt { outcome, detail, grace: settings.doubt, rests_on })
 }
 
 /// A host does not answer: nothing can be concluded until long after the move should have ended.
@@ -140,7 +157,7 @@ fn unseen(host: &HostId, order: &Order, snapshot: &Snapshot, settings: &EngineSe
         outcome: MoveState::Unknown,
         detail: format!("host {host} does not answer; where {} lives is not known", order.vm),
         grace: settings.lost,
-        needs_fresh: false,
+        rests_on: RestsOn::TheClock,
     })
 }
 
@@ -154,7 +171,7 @@ fn settle(call_active: bool, report: Option<&OrderReport>, settings: &EngineSett
             outcome: MoveState::Settled,
             detail: "no figures of it were kept".to_owned(),
             grace: settings.doubt,
-            needs_fresh: false,
+            rests_on: RestsOn::TheClock,
         }),
     }
 }

@@ -39,6 +39,9 @@ pub use view::{Execution, MoveView};
 use judge::Verdict;
 use run::MoveRun;
 
+/// A cancellation that shows no effect is asked for again after this.
+const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
+
 /// How patient the engine is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EngineSettings {
@@ -176,8 +179,13 @@ impl Engine {
         journal: &mut dyn Journal,
     ) -> Result<(), JournalError> {
         let run = &mut self.runs[index];
-        let verdict =
-            judge::judge(&run.order, run.state, run.cancel_asked, snapshot, &self.settings);
+        let verdict = judge::judge(
+            &run.order,
+            run.state,
+            run.cancel_asked_at.is_some(),
+            snapshot,
+            &self.settings,
+        );
         match verdict {
             Verdict::Wait => run.doubt = None,
             Verdict::Copying(progress) => {
@@ -199,20 +207,28 @@ impl Engine {
                 }
             }
         }
+        self.cancel_what_is_due(index, now, cluster);
+        Ok(())
+    }
+
+    /// Asks for a move's cancellation when it is overdue or the plan was given up, and asks again
+    /// while it goes on: whoever was asked may have been deaf.
+    fn cancel_what_is_due(&mut self, index: usize, now: Timestamp, cluster: &mut dyn Cluster) {
         let run = &mut self.runs[index];
         let overdue = now > run.order.deadline;
         let cancellable = run.state.is_under_way() && run.state != MoveState::Arrived;
-        if cancellable && !run.cancel_asked && (self.cancelled || overdue) {
-            run.cancel_asked = true;
-            let why = if overdue { "its time-out passed" } else { "cancelled on request" };
-            why.clone_into(&mut run.detail);
-            // A refusal means that it is too late or that nobody can be asked: what happened
-            // will be seen.
-            if let Err(refusal) = cluster.cancel(&run.order.id) {
-                run.detail = format!("{}; {refusal}", run.detail);
-            }
+        let lately = run.cancel_asked_at.is_some_and(|at| now.since(at) < CANCEL_AGAIN_AFTER);
+        if !cancellable || lately || !(self.cancelled || overdue) {
+            return;
         }
-        Ok(())
+        run.cancel_asked_at = Some(now);
+        let why = if overdue { "its time-out passed" } else { "cancelled on request" };
+        // A refusal means that it is too late or that nobody can be asked: what happened will be
+        // seen.
+        run.detail = match cluster.cancel(&run.order.id) {
+            Ok(()) => why.to_owned(),
+            Err(refusal) => format!("{why}; {refusal}"),
+        };
     }
 
     /// Skips moves whose turn cannot come: the plan was given up, or a move before them did not

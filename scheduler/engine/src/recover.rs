@@ -7,7 +7,7 @@ use whimbrel_core::{
     ports::{Entry, Record},
 };
 
-use crate::{Engine, EngineSettings};
+use crate::{Engine, EngineSettings, Execution};
 
 /// Why a journal cannot be continued.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -35,32 +35,47 @@ impl Engine {
         records: &[Record],
         settings: EngineSettings,
     ) -> Result<Option<Self>, RecoverError> {
-        let mut engine: Option<Self> = None;
+        let last = Self::told(records, settings)?.pop();
+        Ok(last.filter(|engine| !engine.ended))
+    }
+
+    /// Every execution that `records` tell of, oldest first, as far as they tell it.
+    ///
+    /// # Errors
+    /// [`RecoverError`] when the records contradict each other.
+    pub fn executions(records: &[Record]) -> Result<Vec<Execution>, RecoverError> {
+        let engines = Self::told(records, EngineSettings::default())?;
+        Ok(engines.iter().map(Self::execution).collect())
+    }
+
+    fn told(records: &[Record], settings: EngineSettings) -> Result<Vec<Self>, RecoverError> {
+        let mut engines: Vec<Self> = Vec::new();
         for record in records {
+            let current = engines.last_mut();
             match &record.entry {
                 Entry::PlanAccepted { plan } => {
                     plan.verify()?;
-                    engine = Some(Self::fresh((**plan).clone(), settings));
+                    engines.push(Self::fresh((**plan).clone(), settings));
                 }
-                Entry::PlanEnded => engine = None,
-                Entry::PlanCancelled => {
-                    if let Some(engine) = &mut engine {
-                        engine.cancelled = true;
+                Entry::PlanEnded | Entry::PlanCancelled => {
+                    if let Some(engine) = current {
+                        engine.cancelled |= record.entry == Entry::PlanCancelled;
+                        engine.ended |= record.entry == Entry::PlanEnded;
                     }
                 }
                 Entry::Intended { order, before, sharing } => {
-                    let run = run_of(engine.as_mut(), &order.id)?;
+                    let run = run_of(current, &order.id)?;
                     run.order = order.clone();
                     run.intended(record.at, before.clone(), *sharing);
                 }
                 Entry::Became { id, state, detail, stats } => {
-                    let run = run_of(engine.as_mut(), id)?;
+                    let run = run_of(current, id)?;
                     run.stats = *stats;
                     run.became(*state, detail.clone(), record.at);
                 }
             }
         }
-        Ok(engine)
+        Ok(engines)
     }
 }
 

@@ -8,7 +8,7 @@ use whimbrel_core::{
     units::{Span, Timestamp},
 };
 
-use crate::judge::Doubt;
+use crate::judge::{Doubt, RestsOn};
 
 /// One move and all that execution knows of it.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct MoveRun {
     pub(crate) waiting_since: Option<Timestamp>,
     pub(crate) begun_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
-    pub(crate) cancel_asked: bool,
+    pub(crate) cancel_asked_at: Option<Timestamp>,
     pub(crate) progress: Option<JobProgress>,
     pub(crate) stats: Option<CompletedStats>,
     pub(crate) doubt: Option<(Doubt, Timestamp)>,
@@ -56,7 +56,7 @@ impl MoveRun {
                 waiting_since: None,
                 begun_at: None,
                 ended_at: None,
-                cancel_asked: false,
+                cancel_asked_at: None,
                 progress: None,
                 stats: None,
                 doubt: None,
@@ -147,8 +147,12 @@ impl MoveRun {
         };
         let read_at =
             |host| snapshot.hosts.get(host).map_or(Timestamp::default(), |h| h.observed_at);
-        let oldest = read_at(&self.order.from).min(read_at(&self.order.to));
-        let stood = if doubt.needs_fresh { oldest.since(since) } else { now.since(since) };
+        let as_of = match doubt.rests_on {
+            RestsOn::BothHosts => read_at(&self.order.from).min(read_at(&self.order.to)),
+            RestsOn::Source => read_at(&self.order.from),
+            RestsOn::TheClock => now,
+        };
+        let stood = as_of.since(since);
         (stood >= doubt.grace).then_some((doubt.outcome, doubt.detail))
     }
 

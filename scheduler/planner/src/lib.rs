@@ -1,1 +1,104 @@
-//! Pure planning: snapshot, forecast and policy to a placement in ordered waves, with reasons
+//! Pure planning: which VM moves where, in which waves, at what predicted cost and why.
+//!
+//! Data flow of [`plan`]: a request is refused where it cannot be judged (`validate`); snapshot
+//! and policy become numbered (`view`); the predictor prices moves (`costs`); one VM at a time is
+//! asked where it could go (`options`); a greedy search finds an incumbent (`greedy`) and `HiGHS`
+//! improves it and proves how far it is from the optimum (`problem`, `solve`, `search`); the
+//! placement becomes waves that hold limits and rules at every moment (`ordering`); the result is
+//! sealed with reasons and figures (`report`).
+//!
+//! Costs and gains are guest-seconds of slow-down over the policy's horizon: contention on the
+//! hosts (`contention`) against the weighted time and downtime of the moves. CPU demand is the
+//! last reading.
+//!
+//! Deterministic: equal requests give equal plans, byte for byte. Never here: input, output,
+//! clocks, threads, execution, and no code of the checker, which judges these plans on its own.
+
+use whimbrel_core::{
+    cluster::Snapshot,
+    plan::{Goal, Plan},
+    policy::Policy,
+    predict::Predictor,
+    units::Timestamp,
+};
+
+pub mod baseline;
+mod compare;
+mod contention;
+mod costs;
+mod failure;
+mod goal;
+mod greedy;
+mod options;
+mod ordering;
+mod problem;
+mod report;
+mod scope;
+mod search;
+mod solve;
+mod validate;
+mod view;
+
+pub use compare::evaluate;
+pub use failure::{Held, PlanFailure, Rejected, Stalled};
+
+use crate::{contention::Contention, costs::Costs, scope::Context, view::Occupancy};
+
+/// What to plan for. Everything that the plan may depend on is in here.
+pub struct PlanRequest<'a> {
+    /// The cluster as observed.
+    pub snapshot: &'a Snapshot,
+    /// What the operator wants.
+    pub policy: &'a Policy,
+    /// What the plan is for.
+    pub goal: Goal,
+    /// Who says what a migration costs.
+    pub predictor: &'a dyn Predictor,
+    /// The moment that the snapshot's age is judged against.
+    pub now: Timestamp,
+    /// Seed of the solver and of whatever the predictor draws.
+    pub seed: u64,
+}
+
+/// A plan for the request; empty where nothing is worth a move.
+///
+/// # Errors
+/// [`PlanFailure`] where the request is refused or the goal cannot be met; it names what stands in
+/// the way.
+pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
+    study(request, |context| {
+        let decision = match &request.goal {
+            Goal::Drain { host } => {
+                let known = context.view.hosts.iter().position(|one| one.id == host);
+                goal::drain(context, known.unwrap_or_default())?
+            }
+            Goal::Balance => goal::balance(context)?,
+        };
+        let end = Occupancy::new(context.view, &decision.place);
+        let stays = match &request.goal {
+            Goal::Drain { .. } => Vec::new(),
+            Goal::Balance => report::balance_stays(context, &end),
+        };
+        report::seal(request, context, decision, stays, |step| {
+            report::reason(context, &request.goal, &end, step)
+        })
+    })
+}
+
+/// Validates the request and hands everything that a search reads to `work`.
+fn study<T>(
+    request: &PlanRequest<'_>,
+    work: impl FnOnce(&Context<'_>) -> Result<T, PlanFailure>,
+) -> Result<T, PlanFailure> {
+    let view = validate::view(request)?;
+    let costs = Costs::new(&view, request);
+    let contention = Contention::new(&view);
+    let start = Occupancy::new(&view, &view.present());
+    work(&Context {
+        view: &view,
+        costs: &costs,
+        contention: &contention,
+        start: &start,
+        seed: request.seed,
+    })
+}

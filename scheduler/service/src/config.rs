@@ -10,9 +10,10 @@ use std::{
 };
 
 use serde::Deserialize;
+use whimbrel_collector::{CollectorSettings, windows::WindowSettings};
 use whimbrel_core::{
     ids::HostId,
-    units::{Bytes, MilliCores, Span},
+    units::{Bytes, MilliCores, Share, Span},
 };
 
 use crate::{Failure, files};
@@ -71,8 +72,8 @@ pub struct CollectConfig {
     pub period: Span,
     /// Windows in which unique dirty memory is measured. Whole seconds, 1 s..=60 s.
     pub dirty_windows: Vec<Span>,
-    /// Most of the time that one domain may be under measurement. Range 0.01..=1.
-    pub dirty_duty: f64,
+    /// Part of the time that one domain may be under measurement. Range 0.001..=1.
+    pub dirty_duty: Share,
     /// Where telemetry is kept.
     pub telemetry_directory: PathBuf,
 }
@@ -98,9 +99,9 @@ fn state_directory() -> PathBuf {
 impl Default for CollectConfig {
     fn default() -> Self {
         Self {
-            period: Span::from_seconds(5),
+            period: Span::from_seconds(2),
             dirty_windows: [1, 2, 4, 8].map(Span::from_seconds).to_vec(),
-            dirty_duty: 0.5,
+            dirty_duty: Share::clamped(0.25),
             telemetry_directory: PathBuf::from("whimbrel-telemetry"),
         }
     }
@@ -114,6 +115,40 @@ impl Default for ServeConfig {
             key: None,
             client_authority: None,
         }
+    }
+}
+
+impl CollectConfig {
+    /// The collector's settings, checked.
+    ///
+    /// # Errors
+    /// [`Failure`] naming the value and its range.
+    pub fn settings(&self) -> Result<CollectorSettings, Failure> {
+        let mut lengths_seconds = Vec::new();
+        for window in &self.dirty_windows {
+            if !window.as_micros().is_multiple_of(1_000_000) {
+                return Err(Failure::invalid(format!(
+                    "collect.dirty_windows: {window} is not in whole seconds (hint: libvirt measures whole seconds)"
+                )));
+            }
+            lengths_seconds.push(u32::try_from(window.as_millis() / 1000).unwrap_or(u32::MAX));
+        }
+        let default = CollectorSettings::default();
+        let settings = CollectorSettings {
+            period: self.period,
+            // Two readings may be missed before a host counts as silent.
+            silent_after: default
+                .silent_after
+                .max(Span::from_micros(self.period.as_micros().saturating_mul(3))),
+            windows: WindowSettings {
+                lengths_seconds,
+                duty_share: self.dirty_duty,
+                ..WindowSettings::default()
+            },
+            ..default
+        };
+        settings.check().map_err(Failure::invalid)?;
+        Ok(settings)
     }
 }
 
@@ -134,12 +169,15 @@ impl Config {
         }
         for assignment in overrides {
             let (key, value) = assignment.split_once('=').ok_or_else(|| {
-                Failure::invalid(format!("--set {assignment:?} has no '=' (hint: --set collect.period=\"5 s\")"))
+                Failure::invalid(format!(
+                    "--set {assignment:?} has no '=' (hint: --set collect.period=\"5 s\")"
+                ))
             })?;
             set(&mut table, key.trim(), value.trim()).map_err(|e| e.about("--set"))?;
         }
         // The untouched file is parsed from its text, so that errors point to its lines.
-        let untouched = toml::from_str::<toml::Table>(&text).is_ok_and(|original| original == table);
+        let untouched =
+            toml::from_str::<toml::Table>(&text).is_ok_and(|original| original == table);
         let parsed = if untouched { toml::from_str(&text) } else { table.try_into() };
         let mut config: Self = parsed.map_err(|e| Failure::invalid(e).about(path.display()))?;
         config.check().map_err(|e| e.about(path.display()))?;
@@ -149,7 +187,9 @@ impl Config {
 
     fn check(&self) -> Result<(), Failure> {
         if self.hosts.is_empty() {
-            return Err(Failure::invalid("no [[host]] is given (hint: name at least one host with its libvirt uri)"));
+            return Err(Failure::invalid(
+                "no [[host]] is given (hint: name at least one host with its libvirt uri)",
+            ));
         }
         for (index, host) in self.hosts.iter().enumerate() {
             if self.hosts[..index].iter().any(|other| other.name == host.name) {
@@ -165,23 +205,7 @@ impl Config {
                 )));
             }
         }
-        let collect = &self.collect;
-        within("collect.period", collect.period, Span::from_millis(200), Span::from_seconds(600))?;
-        for window in &collect.dirty_windows {
-            within("collect.dirty_windows", *window, Span::from_seconds(1), Span::from_seconds(60))?;
-            if !window.as_micros().is_multiple_of(1_000_000) {
-                return Err(Failure::invalid(format!(
-                    "collect.dirty_windows: {window} is not in whole seconds (hint: libvirt measures whole seconds)"
-                )));
-            }
-        }
-        if !(0.01..=1.0).contains(&collect.dirty_duty) {
-            return Err(Failure::invalid(format!(
-                "collect.dirty_duty = {} is out of range (hint: it takes 0.01 to 1)",
-                collect.dirty_duty
-            )));
-        }
-        Ok(())
+        self.collect.settings().map(|_| ())
     }
 
     fn resolve(&mut self, base: &Path) {
@@ -194,13 +218,6 @@ impl Config {
             .flatten()
             .for_each(against);
     }
-}
-
-fn within(key: &str, value: Span, least: Span, most: Span) -> Result<(), Failure> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(Failure::invalid(format!("{key} = {value} is out of range (hint: it takes {least} to {most})")))
 }
 
 /// Sets `a.b.c` to a TOML value, or to a text where it is not one (`5 s` needs no quotes).
@@ -239,7 +256,7 @@ mod tests {
         let text = format!("{ONE_HOST}[collect]\nperiod = \"5 s\"\n");
         let config = load(&text, &["collect.period=2 s", "collect.dirty_duty=0.25"]).unwrap();
         assert_eq!(config.collect.period, Span::from_seconds(2));
-        assert!((config.collect.dirty_duty - 0.25).abs() < 1e-9);
+        assert_eq!(config.collect.dirty_duty, Share::clamped(0.25));
     }
 
     #[test]
@@ -250,7 +267,9 @@ mod tests {
         assert!(message(&format!("{ONE_HOST}colour = 1\n")).contains("colour"));
         assert!(message(&format!("{ONE_HOST}memory = 48\n")).contains("no unit"));
         assert!(message(&format!("{ONE_HOST}memory = \"-1 GiB\"\n")).contains("negative"));
-        assert!(message(&format!("{ONE_HOST}[collect]\nperiod = \"3 MiB\"\n")).contains("not a unit"));
-        assert!(message(&format!("{ONE_HOST}[collect]\nperiod = \"1 ms\"\n")).contains("200 ms"));
+        assert!(
+            message(&format!("{ONE_HOST}[collect]\nperiod = \"3 MiB\"\n")).contains("not a unit")
+        );
+        assert!(message(&format!("{ONE_HOST}[collect]\nperiod = \"1 ms\"\n")).contains("100 ms"));
     }
 }

@@ -32,7 +32,8 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
     };
     let size = fs::metadata(path).map_err(fault)?.len();
     if size > TEXT_SIZE_MAX {
-        return Err(Failure::invalid(format!("{size} bytes, the limit is {TEXT_SIZE_MAX}")).about(path.display()));
+        return Err(Failure::invalid(format!("{size} bytes, the limit is {TEXT_SIZE_MAX}"))
+            .about(path.display()));
     }
     fs::read_to_string(path).map_err(fault)
 }
@@ -82,7 +83,16 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
 pub fn parse_plan(text: &str) -> Result<Plan, Failure> {
     let plan: Plan = toml::from_str(text).map_err(Failure::invalid)?;
     plan.verify().map_err(Failure::invalid)?;
-    Ok(plan)
+    // The digest covers what a plan has; this finds what it does not have. Serde lets unknown keys
+    // pass where a variant has no fields.
+    let written: toml::Table = toml::from_str(text).map_err(Failure::invalid)?;
+    if toml::Table::try_from(&plan).is_ok_and(|own| own == written) {
+        Ok(plan)
+    } else {
+        Err(Failure::invalid(
+            "plan has keys that no plan has (hint: a plan cannot be edited; plan again)",
+        ))
+    }
 }
 
 /// A plan as its file: a summary for people, then the plan itself.

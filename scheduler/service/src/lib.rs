@@ -1,1 +1,18 @@
-//! The whimbrel program: CLI, daemon, gRPC, reports, wiring and writing adapters
+//! The program `whimbrel`: command line, daemon, gRPC API, reports, and the wiring of adapters.
+//!
+//! Decisions are made in the pure packages below it; here they meet people, files and hosts. Only
+//! `wiring` names concrete adapters, and only `cli` prints.
+
+mod adapters;
+pub mod advice;
+pub mod cli;
+pub mod config;
+pub mod failure;
+pub mod files;
+#[cfg(feature = "serve")]
+pub mod grpc;
+pub mod report;
+#[cfg(feature = "libvirt")]
+pub mod wiring;
+
+pub use failure::{Failure, FailureKind};

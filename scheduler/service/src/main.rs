@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `whimbrel`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    whimbrel::cli::run(std::env::args_os())
+}

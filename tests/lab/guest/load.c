@@ -1,6 +1,8 @@
 // See load.h. The including file defines TICKS_PER_SECOND and log_line().
 #include "load.h"
 
+#define BUSY_FRAME_MS 100
+#define BUSY_LOOPS 10000
 #define PAGE_COST (4ull * TICKS_PER_SECOND)
 
 enum { PAGES_PER_STEP = 1024, FILL_PAGES_PER_STEP = 256, LOGGED_BAD_PAGES = 20 };
@@ -191,6 +193,15 @@ static void pass_time(struct load *load, u32 ticks) {
   load->shape_ms += ms;
 }
 
+// Computes for the first part of every tenth of a second. Returns 1 while that part lasts.
+static int compute(const struct load *load) {
+  if (load->uptime_ms % BUSY_FRAME_MS >= load->set.busy_percent * BUSY_FRAME_MS / 100) return 0;
+  // Long enough that the clock is not read all the time, which would keep the emulator busier than
+  // the guest.
+  for (volatile u32 i = 0; i < BUSY_LOOPS; i++) {}
+  return 1;
+}
+
 static int load_step(struct load *load, u32 ticks) {
   pass_time(load, ticks);
   fill_some(load);
@@ -213,7 +224,8 @@ static int load_step(struct load *load, u32 ticks) {
   }
   for (u32 i = 0; i < PAGES_PER_STEP && load->credit >= PAGE_COST; i++, load->credit -= PAGE_COST)
     write_page(load);
-  return load->credit >= PAGE_COST || load->filled < fill_target(load);
+  int computing = compute(load);
+  return computing || load->credit >= PAGE_COST || load->filled < fill_target(load);
 }
 
 static void load_init(struct load *load, u8 *arena, u8 *generation, u32 pages) {

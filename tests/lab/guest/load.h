@@ -38,6 +38,7 @@ struct settings {
   u32 working_set_pages;
   u32 hot_pages;         // the first pages of the working set
   u32 hot_share_percent; // of the writes that go to the hot pages
+  u32 busy_percent;      // of the time that the processor computes beside the rewriting
   u32 touch_bytes;       // rewritten in each page, 8..4096
   u32 zero_percent;      // of the arena that stays untouched zero memory outside the working set
   u32 random_order;      // 0: pages in turn; 1: uniformly random, with replacement

@@ -167,6 +167,9 @@ pub(crate) struct LoadArguments {
     /// Share of the memory that stays untouched zeros, 0 to 100
     #[arg(long)]
     zero_percent: Option<u32>,
+    /// Share of the time that the guest computes beside its rewriting, 0 to 100
+    #[arg(long)]
+    busy_percent: Option<u32>,
     /// Order of the rewrites
     #[arg(long, value_enum)]
     order: Option<OrderName>,
@@ -198,6 +201,7 @@ impl LoadArguments {
             }),
             touch_bytes: self.touch_bytes,
             zero_percent: self.zero_percent,
+            busy_percent: self.busy_percent,
             order: self.order.map(|order| match order {
                 OrderName::Seq => Order::Sequential,
                 OrderName::Rand => Order::Random,

@@ -135,6 +135,8 @@ pub struct Load {
     /// Share of the arena that stays untouched zero memory, 0 to 100; the working set never does. Lowering
     /// it fills more memory, raising it empties none.
     pub zero_percent: Option<u32>,
+    /// Share of the time that the guest computes beside its rewriting, 0 to 100.
+    pub busy_percent: Option<u32>,
     /// Order of the rewrites.
     pub order: Option<Order>,
     /// Size of the hot part of the working set; 0 = none.
@@ -151,6 +153,7 @@ impl Load {
             ("ws", self.working_set_mib),
             ("touch", self.touch_bytes),
             ("zero", self.zero_percent),
+            ("busy", self.busy_percent),
             ("hot_mib", self.hot_mib),
             ("hot_share", self.hot_share_percent),
         ];

@@ -55,6 +55,11 @@ pub enum Reason {
         /// The host that it leaves.
         host: HostId,
     },
+    /// The plan has as many moves as it may, and others gain more.
+    MovesLimit {
+        /// The policy's limit.
+        limit: u32,
+    },
     /// A migration of it is under way already.
     Migrating,
     /// A post-copy migration of it broke: nobody may act on it without a human.
@@ -99,6 +104,7 @@ impl fmt::Display for Reason {
             Self::HeldByRule { rule } => write!(f, "rule {rule:?} keeps it here"),
             Self::NoRoom => f.write_str("no host can take it"),
             Self::MakesRoom { host } => write!(f, "makes room on {host} for another move"),
+            Self::MovesLimit { limit } => write!(f, "the plan has its {limit} moves without it"),
             Self::Migrating => f.write_str("a migration of it is under way"),
             Self::NeedsHuman => f.write_str("its post-copy migration broke, a human must decide"),
             Self::HostUnreachable => f.write_str("its host does not answer"),

@@ -100,7 +100,7 @@ fn readings_that_disagree_for_a_moment_are_no_split_brain() {
 fn a_silent_host_proves_nothing_until_long_after_the_deadline() {
     let (mut world, mut journal) = (world(), Memory::default());
     let mut engine = started(&mut world, &mut journal);
-    world.snapshot.hosts.get_mut(&host("h2")).unwrap().state = HostState::Unreachable;
+    world.snapshot.hosts.get_mut(&host("h1")).unwrap().state = HostState::Unreachable;
     world.call(0, CallState::Errored("connection reset".to_owned()));
     ticks(&mut engine, &mut world, &mut journal, 100);
     assert_eq!(states(&engine)[0], MoveState::Accepted);
@@ -109,12 +109,24 @@ fn a_silent_host_proves_nothing_until_long_after_the_deadline() {
 }
 
 #[test]
+fn what_runs_at_the_source_has_failed_even_when_the_target_is_dead() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let mut engine = started(&mut world, &mut journal);
+    world.snapshot.hosts.get_mut(&host("h2")).unwrap().state = HostState::Unreachable;
+    world.call(0, CallState::Errored("connection reset".to_owned()));
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine), [MoveState::Failed, MoveState::Skipped]);
+}
+
+#[test]
 fn a_time_out_cancels_and_the_observation_decides() {
     let (mut world, mut journal) = (world(), Memory::default());
     let mut engine = started(&mut world, &mut journal);
     world.copying("a");
-    ticks(&mut engine, &mut world, &mut journal, 130);
+    ticks(&mut engine, &mut world, &mut journal, 122);
     assert_eq!(world.cancelled.len(), 1, "asked once");
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(world.cancelled.len(), 2, "and again when nothing came of it");
     world.domain("a").job = None;
     world.call(0, CallState::Errored("operation aborted".to_owned()));
     ticks(&mut engine, &mut world, &mut journal, 10);

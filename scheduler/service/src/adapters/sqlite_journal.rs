@@ -41,10 +41,14 @@ impl SqliteJournal {
         match layout {
             0 => create(&database).map_err(|e| fault(explain(&e)))?,
             LAYOUT => {}
-            other => return Err(fault(format!("its layout is {other}, this version reads {LAYOUT}"))),
+            other => {
+                return Err(fault(format!("its layout is {other}, this version reads {LAYOUT}")));
+            }
         }
         let last = database
-            .query_row("SELECT digest FROM record ORDER BY number DESC LIMIT 1", [], |row| row.get(0))
+            .query_row("SELECT digest FROM record ORDER BY number DESC LIMIT 1", [], |row| {
+                row.get(0)
+            })
             .optional()
             .map_err(|e| fault(explain(&e)))?
             .unwrap_or_default();
@@ -72,8 +76,9 @@ impl Journal for SqliteJournal {
 
     fn records(&self) -> Result<Vec<Record>, JournalError> {
         let read = || -> Result<Vec<(i64, String, String)>, rusqlite::Error> {
-            let mut rows =
-                self.database.prepare("SELECT number, content, digest FROM record ORDER BY number")?;
+            let mut rows = self
+                .database
+                .prepare("SELECT number, content, digest FROM record ORDER BY number")?;
             rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
         };
         let mut before = String::new();
@@ -172,7 +177,11 @@ mod tests {
     fn something_else_is_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.sqlite");
-        std::fs::write(&path, "not a database, but long enough to be read as the header of one. ".repeat(30)).unwrap();
+        std::fs::write(
+            &path,
+            "not a database, but long enough to be read as the header of one. ".repeat(30),
+        )
+        .unwrap();
         let error = SqliteJournal::open(&path).unwrap_err();
         assert!(error.to_string().contains("journal.sqlite"), "{error}");
     }

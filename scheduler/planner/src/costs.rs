@@ -1,0 +1,119 @@
+//! What a move costs, in guest-seconds of slow-down, by asking the predictor.
+//!
+//! `cost = busy * (migration_weight * total_seconds + downtime_weight * downtime_seconds)` with
+//! medians from the prediction and `busy` the guest's busy vCPUs, at least one: the same unit as
+//! [`contention`](crate::contention), so that a gain can be compared with its price.
+//!
+//! Decides nothing; a migration that would not end is said to stall, and has no price.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use whimbrel_core::{
+    predict::{MigrationRequest, PredictError, Prediction},
+    units::{BytesPerSecond, Share, Span},
+};
+
+use crate::{PlanRequest, view::View};
+
+/// Least time that a migration is given beyond its p95.
+const TIMEOUT_MARGIN: Span = Span::from_seconds(10);
+
+/// A move is given this many times its p95 total time. One in twenty takes longer than p95 even
+/// if the prediction is right; half as much again catches a link that is busier than it was.
+const TIMEOUT_FACTOR: f64 = 1.5;
+
+/// Prices moves, asking each question to the predictor once.
+pub(crate) struct Costs<'a> {
+    view: &'a View<'a>,
+    request: &'a PlanRequest<'a>,
+    /// The answer depends on the path by its bandwidth only, so hosts that are alike share one.
+    answers: RefCell<BTreeMap<(usize, u64, u32), Rc<Answer>>>,
+}
+
+type Answer = Result<Prediction, PredictError>;
+
+/// What is said about moving one VM along one path.
+pub(crate) enum Price {
+    /// It costs this many guest-seconds.
+    Seconds(f64),
+    /// It would not end.
+    Stalls { converges: Share, downtime_limit_needed: Option<Span> },
+    /// Nobody can say.
+    Unknown(PredictError),
+}
+
+impl<'a> Costs<'a> {
+    pub(crate) fn new(view: &'a View<'a>, request: &'a PlanRequest<'a>) -> Self {
+        Self { view, request, answers: RefCell::default() }
+    }
+
+    /// Migrations that may share one path under the policy's limits.
+    pub(crate) fn sharing_max(&self) -> u32 {
+        let limits = &self.view.policy.limits;
+        limits.migrations_per_host.min(limits.migrations_total).max(1)
+    }
+
+    /// What the path carries: the slower end, by what migrations achieved there lately.
+    fn path_bandwidth(&self, from: usize, to: usize) -> BytesPerSecond {
+        [from, to]
+            .iter()
+            .filter_map(|&host| self.view.hosts[host].host.migration_bandwidth)
+            .min()
+            .unwrap_or(self.view.policy.limits.path_bandwidth)
+    }
+
+    /// The prediction for `vm` from `from` to `to` when `sharing` migrations share the path.
+    pub(crate) fn predict(&self, vm: usize, from: usize, to: usize, sharing: u32) -> Rc<Answer> {
+        let path_bandwidth = self.path_bandwidth(from, to);
+        let key = (vm, path_bandwidth.get(), sharing);
+        if let Some(answer) = self.answers.borrow().get(&key) {
+            return Rc::clone(answer);
+        }
+        let answer = Rc::new(self.request.predictor.predict(&MigrationRequest {
+            domain: self.view.vms[vm].domain,
+            settings: &self.view.policy.migration,
+            path_bandwidth,
+            sharing,
+            now: self.request.now,
+            seed: self.request.seed,
+        }));
+        self.answers.borrow_mut().insert(key, Rc::clone(&answer));
+        answer
+    }
+
+    /// The price of moving `vm` when the path is shared as far as the policy allows.
+    pub(crate) fn price(&self, vm: usize, from: usize, to: usize) -> Price {
+        match &*self.predict(vm, from, to, self.sharing_max()) {
+            Err(error) => Price::Unknown(error.clone()),
+            Ok(prediction) if !prediction.likely_converges() => Price::Stalls {
+                converges: prediction.converges,
+                downtime_limit_needed: prediction.stall.map(|stall| stall.downtime_limit_needed),
+            },
+            Ok(prediction) => Price::Seconds(self.seconds(vm, prediction)),
+        }
+    }
+
+    /// Guest-seconds that `prediction` costs `vm`.
+    pub(crate) fn seconds(&self, vm: usize, prediction: &Prediction) -> f64 {
+        let balance = &self.view.policy.balance;
+        let busy = self.view.vms[vm].demand_cores.max(1.0);
+        busy * (balance.migration_weight * prediction.total_time.p50.as_seconds_f64()
+            + balance.downtime_weight * prediction.downtime.p50.as_seconds_f64())
+    }
+
+    /// Median total time of a move that can be made; `None` where it would stall.
+    pub(crate) fn duration(&self, vm: usize, from: usize, to: usize) -> Option<Span> {
+        match &*self.predict(vm, from, to, self.sharing_max()) {
+            Ok(prediction) if prediction.likely_converges() => Some(prediction.total_time.p50),
+            _ => None,
+        }
+    }
+}
+
+/// After how long a move with this prediction is given up, in whole seconds.
+pub(crate) fn timeout(prediction: &Prediction) -> Span {
+    let p95 = prediction.total_time.p95;
+    let seconds =
+        (p95.as_seconds_f64() * TIMEOUT_FACTOR).max((p95 + TIMEOUT_MARGIN).as_seconds_f64()).ceil();
+    Span::from_seconds_f64(seconds)
+}

@@ -1,0 +1,223 @@
+//! Why there is no plan, typed and with figures.
+
+use std::fmt;
+
+use thiserror::Error;
+use whimbrel_core::{
+    cluster::PlacementError,
+    ids::{HostId, VmId},
+    plan::Reason,
+    policy::{Contradiction, RangeError},
+    predict::PredictError,
+    units::{Bytes, Share, Span},
+};
+
+/// Why a request has no plan. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum PlanFailure {
+    /// The cluster may look different by now.
+    #[error(
+        "the snapshot is {} old, the limit is {} \
+         (hint: take a new one, or raise limits.snapshot_age_max)",
+        age.human(), limit.human()
+    )]
+    Stale {
+        /// Age of the snapshot.
+        age: Span,
+        /// The policy's limit.
+        limit: Span,
+    },
+    /// The snapshot gives some VM no single place.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// A number of the policy is out of its range.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// The policy's rules cannot hold on this cluster.
+    #[error("{}", joined(.0))]
+    Contradictions(Vec<Contradiction>),
+    /// The goal names a host that does not exist.
+    #[error("host {host} is not in the snapshot (hint: hosts are {known})")]
+    UnknownHost {
+        /// The absent host.
+        host: HostId,
+        /// Hosts that exist, separated by commas.
+        known: String,
+    },
+    /// Nothing can be moved away from a host that does not answer.
+    #[error(
+        "host {host} does not answer since {}, so nothing can be moved away from it \
+         (hint: bring it back, or treat it as failed)", silent.human()
+    )]
+    GoalHostUnreachable {
+        /// The host.
+        host: HostId,
+        /// Time since its last answer.
+        silent: Span,
+    },
+    /// Every other host is out of service.
+    #[error("no host can take what leaves {host}: {others} (hint: bring another host up)")]
+    NoTargetUp {
+        /// The host to empty.
+        host: HostId,
+        /// The other hosts with their states.
+        others: String,
+    },
+    /// VMs must move that may not be touched now.
+    #[error("host {host} cannot be emptied: {} (hint: {})", joined(vms), advice(vms))]
+    Immovable {
+        /// The host to empty.
+        host: HostId,
+        /// The VMs, each with what holds it.
+        vms: Vec<Held>,
+    },
+    /// VMs must move whose migration is not expected to end.
+    #[error(
+        "host {host} cannot be emptied: {} (hint: {})",
+        joined(vms), stall_advice(vms, *downtime_limit)
+    )]
+    WouldStall {
+        /// The host to empty.
+        host: HostId,
+        /// The VMs.
+        vms: Vec<Stalled>,
+        /// The policy's downtime limit.
+        downtime_limit: Span,
+    },
+    /// VMs must move that no host may take, each host's refusal with them.
+    #[error(
+        "host {host} cannot be emptied: {} (hint: free room on another host or relax the rule)",
+        joined(vms)
+    )]
+    NoTarget {
+        /// The host to empty.
+        host: HostId,
+        /// The VMs, each with what every host says.
+        vms: Vec<Rejected>,
+    },
+    /// More VMs must move than one plan may.
+    #[error(
+        "emptying {host} takes {needed} moves, the limit is {limit} (hint: raise limits.moves_max)"
+    )]
+    TooManyMoves {
+        /// The host to empty.
+        host: HostId,
+        /// VMs on it.
+        needed: usize,
+        /// The policy's limit.
+        limit: usize,
+    },
+    /// Each VM has a host that could take it, but not all of them together.
+    #[error(
+        "no placement empties {host}: its {vms} domains have {}, the other hosts have {} free{} \
+         (hint: add a host, lower limits.memory_reserve or move something by hand)",
+        needed.human(), free.human(),
+        if *proven { "" } else { "; the search ended before it could prove this" }
+    )]
+    NoPlacement {
+        /// The host to empty.
+        host: HostId,
+        /// VMs on it.
+        vms: usize,
+        /// Their memory.
+        needed: Bytes,
+        /// Memory that the other hosts may still give, added up.
+        free: Bytes,
+        /// Whether the solver proved that there is none.
+        proven: bool,
+    },
+    /// A placement exists, but no order of moves leads to it.
+    #[error(
+        "the placement cannot be reached: {} wait for each other and no host has room to pass \
+         (hint: free room on any host for one of them)", names(.0)
+    )]
+    Unreachable(
+        /// The VMs that wait for each other.
+        Vec<VmId>,
+    ),
+    /// A move must be predicted to be planned.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+}
+
+/// A VM that must move and may not be touched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The VM.
+    pub vm: VmId,
+    /// What holds it.
+    pub reason: Reason,
+}
+
+/// A VM that must move and whose migration would hang.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stalled {
+    /// The VM.
+    pub vm: VmId,
+    /// Probability that its migration ends by itself, at the best target.
+    pub converges: Share,
+    /// The smallest downtime limit that would let it switch over, where known.
+    pub downtime_limit_needed: Option<Span>,
+}
+
+/// A VM that must move and that every host refuses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejected {
+    /// The VM.
+    pub vm: VmId,
+    /// Every other host with its refusal, separated by commas.
+    pub by: String,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.vm, self.reason)
+    }
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "migration of {} would end with a probability of {} only",
+            self.vm, self.converges
+        )
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} can go nowhere ({})", self.vm, self.by)
+    }
+}
+
+fn joined(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn names(vms: &[VmId]) -> String {
+    vms.iter().map(VmId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn advice(vms: &[Held]) -> &'static str {
+    if vms.iter().any(|held| held.reason == Reason::NeedsHuman) {
+        "mend or destroy the broken domain by hand first"
+    } else {
+        "wait until these migrations have ended, or cancel them"
+    }
+}
+
+fn stall_advice(vms: &[Stalled], downtime_limit: Span) -> String {
+    match vms.iter().filter_map(|stalled| stalled.downtime_limit_needed).max() {
+        Some(needed) if needed > downtime_limit => format!(
+            "migration.downtime_limit is {}, {} would let them switch over",
+            downtime_limit.human(),
+            needed.human()
+        ),
+        _ => {
+            "raise migration.downtime_limit or the path's bandwidth, or move them when they write \
+              less"
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What each goal lets move and what it does when a search finds nothing.
+//!
+//! Drain: first only the VMs of the host that empties; the others stay unless no placement exists
+//! without moving some of them. Balance: VMs may move where that pays.
+
+use std::collections::BTreeMap;
+
+use whimbrel_core::units::Bytes;
+
+use crate::{
+    failure::{PlanFailure, Rejected, Stalled},
+    greedy,
+    options::{self, Offer, Refusal},
+    scope::{Context, Scope, broken},
+    search::{DECISIONS_MAX, Dead, Decision, search},
+    validate::movable_on,
+};
+
+/// What each VM that moves only to make room is charged beyond its migration, in guest-seconds: a
+/// guest slowed for a day, so that a drain does not balance in passing. Only contention worse than
+/// that moves more VMs than the drain needs.
+const DISPLACED_SECONDS: f64 = 1e5;
+
+/// Empties the host with index `host`.
+pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, PlanFailure> {
+    let leaving = movable_on(context.view, host)?;
+    if leaving.is_empty() {
+        return Ok(Decision::stay(context));
+    }
+    let offers: BTreeMap<usize, Vec<Offer<'_>>> =
+        leaving.iter().map(|&vm| (vm, options::offers(context.view, context.costs, vm))).collect();
+    refuse_hopeless(context, host, &offers)?;
+    let mut scope = Scope { options: BTreeMap::new(), must_leave: Some(host), price_factor: 1.0 };
+    for (&vm, offers) in &offers {
+        scope.options.insert(vm, targets(offers, |price| price));
+    }
+    let incumbent = greedy::drain(context, &scope);
+    let first = match search(context, &scope, incumbent.as_ref()) {
+        Ok(decision) => return Ok(decision),
+        Err(dead) => dead,
+    };
+    for vm in (0..context.view.vms.len()).filter(|vm| !offers.contains_key(vm)) {
+        if context.view.vms[vm].held.is_none() {
+            let offers = options::offers(context.view, context.costs, vm);
+            // Nothing moves onto the host that empties, nor only for the balance of others.
+            let mut targets = targets(&offers, |price| price + DISPLACED_SECONDS);
+            targets.remove(&host);
+            scope.options.insert(vm, targets);
+        }
+    }
+    search(context, &scope, None).map_err(|second| failure(context, host, first, second))
+}
+
+fn targets(offers: &[Offer<'_>], weigh: impl Fn(f64) -> f64) -> BTreeMap<usize, f64> {
+    let priced = |offer: &Offer<'_>| Some((offer.host, weigh(*offer.answer.as_ref().ok()?)));
+    offers.iter().filter_map(priced).collect()
+}
+
+/// Refuses a drain in which some VM can go nowhere, whatever else moves.
+fn refuse_hopeless(
+    context: &Context<'_>,
+    host: usize,
+    offers: &BTreeMap<usize, Vec<Offer<'_>>>,
+) -> Result<(), PlanFailure> {
+    let (view, id) = (context.view, context.view.hosts[host].id.clone());
+    let hopeless: Vec<_> =
+        offers.iter().filter(|(_, offers)| offers.iter().all(|o| o.answer.is_err())).collect();
+    let mut stalled = Vec::new();
+    let mut rejected = Vec::new();
+    for (&vm, offers) in hopeless {
+        let name = view.vms[vm].domain.vm.clone();
+        let refusals = || offers.iter().filter_map(|offer| offer.answer.as_ref().err());
+        let stall = refusals().find_map(|refusal| match refusal {
+            Refusal::Stalls { converges, downtime_limit_needed } => {
+                Some((*converges, *downtime_limit_needed))
+            }
+            _ => None,
+        });
+        let unknown = refusals().find_map(|refusal| match refusal {
+            Refusal::Unknown(error) => Some(error.clone()),
+            _ => None,
+        });
+        match (stall, unknown) {
+            (Some((converges, downtime_limit_needed)), _) => {
+                stalled.push(Stalled { vm: name, converges, downtime_limit_needed });
+            }
+            (None, Some(error)) => return Err(error.into()),
+            (None, None) => rejected.push(Rejected { vm: name, by: options::listed(view, offers) }),
+        }
+    }
+    if !rejected.is_empty() {
+        return Err(PlanFailure::NoTarget { host: id, vms: rejected });
+    }
+    if !stalled.is_empty() {
+        let downtime_limit = view.policy.migration.downtime_limit;
+        return Err(PlanFailure::WouldStall { host: id, vms: stalled, downtime_limit });
+    }
+    Ok(())
+}
+
+/// The failure that says most: an unreachable placement is nearer to a plan than none.
+fn failure(context: &Context<'_>, host: usize, first: Dead, second: Dead) -> PlanFailure {
+    let view = context.view;
+    let proven = match (first, second) {
+        (_, Dead::Unreachable(stuck)) | (Dead::Unreachable(stuck), _) => {
+            let name = |&vm: &usize| view.vms[vm].domain.vm.clone();
+            return PlanFailure::Unreachable(stuck.iter().map(name).collect());
+        }
+        (_, Dead::NoPlacement { proven }) => proven,
+    };
+    let here = view.vms.iter().filter(|vm| vm.home == host);
+    let free = (0..view.hosts.len()).filter(|&other| other != host && view.up(other));
+    PlanFailure::NoPlacement {
+        host: view.hosts[host].id.clone(),
+        vms: here.clone().count(),
+        needed: here.map(|vm| vm.domain.memory).sum(),
+        free: free
+            .map(|other| {
+                let used = context.start.used(other).0;
+                Bytes::new(view.hosts[other].memory_limit.saturating_sub(used))
+            })
+            .sum(),
+        proven,
+    }
+}
+
+/// Relieves overloaded hosts and mends broken rules.
+pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
+    let view = context.view;
+    let present = view.present();
+    let demands = view.demands(&present);
+    let hot = |host: usize| view.overloaded(host, demands[host]);
+    let broken_now = broken(view, &present);
+    if broken_now == 0 && !(0..view.hosts.len()).any(hot) {
+        // Nothing in the goal is left to gain, so the present placement is the optimum.
+        return Ok(Decision::stay(context));
+    }
+    // A small cluster is solved whole, so that a VM of a cool host may make room for one of a hot
+    // host. In a larger one only the VMs that the goal is about may move.
+    let whole = view.vms.len().saturating_mul(view.hosts.len()) <= DECISIONS_MAX;
+    let concerned =
+        |vm: usize| whole || hot(view.vms[vm].home) || (broken_now > 0 && ruled(context, vm));
+    let gain_factor = view.policy.balance.gain_factor;
+    let mut scope = Scope { options: BTreeMap::new(), must_leave: None, price_factor: gain_factor };
+    for vm in (0..view.vms.len()).filter(|&vm| view.vms[vm].held.is_none() && concerned(vm)) {
+        let offers = options::offers(view, context.costs, vm);
+        scope.options.insert(vm, targets(&offers, |price| price * gain_factor));
+    }
+    let incumbent = greedy::balance(context, &scope);
+    search(context, &scope, Some(&incumbent)).map_err(|dead| {
+        let stuck = match dead {
+            Dead::Unreachable(stuck) => stuck,
+            // The incumbent is a placement, so this is never reached.
+            Dead::NoPlacement { .. } => Vec::new(),
+        };
+        PlanFailure::Unreachable(stuck.iter().map(|&vm| view.vms[vm].domain.vm.clone()).collect())
+    })
+}
+
+/// Whether any rule names `vm`.
+pub(crate) fn ruled(context: &Context<'_>, vm: usize) -> bool {
+    let name = &context.view.vms[vm].domain.vm;
+    context.view.policy.rules.iter().any(|rule| rule.vms().contains(name))
+}

@@ -1,0 +1,311 @@
+//! The placement problem as a mixed-integer program.
+//!
+//! Variables: `x[vm, host]`, whether a movable VM ends on a host; for each host its CPU demand and
+//! its contention, which lies above every chord of [`Contention`](crate::contention::Contention);
+//! for each rule that is broken now, how far it stays broken. Rows: one host per VM, memory and
+//! vCPUs of hosts that may receive, rules, the number of moves, and cuts.
+//!
+//! Rules that hold now are hard. A rule that is broken now is charged for as long as it stays so,
+//! and nothing may break it further: the present placement is always a solution (unless a host
+//! must be left), and a rule that nobody can mend does not make the rest unsolvable.
+//!
+//! Builds only; [`solve`](crate::solve) runs it and trusts no answer before it has checked it.
+
+use std::collections::BTreeMap;
+
+use good_lp::{
+    Constraint, Expression, ProblemVariables, SolverModel, Variable, solvers::highs::HighsProblem,
+    variable,
+};
+
+use crate::{
+    scope::{BROKEN_RULE_SECONDS, Context, Scope, scattered, scattered_now},
+    view::Group,
+};
+
+/// Memory is in GiB here, so that all coefficients are within a few orders of magnitude.
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// A placement that must not come out again: these VMs on these hosts together.
+pub(crate) type Cut = Vec<(usize, usize)>;
+
+/// The program with the meaning of its columns.
+pub(crate) struct Problem {
+    pub(crate) program: HighsProblem,
+    /// Column of each decision, by VM and host.
+    pub(crate) decisions: BTreeMap<(usize, usize), usize>,
+    /// The incumbent's value of every column.
+    pub(crate) start: Option<Vec<f64>>,
+}
+
+/// The program of `scope`, which excludes `cuts`, with `incumbent` as its first solution.
+pub(crate) fn build(
+    context: &Context<'_>,
+    scope: &Scope,
+    incumbent: Option<&[usize]>,
+    cuts: &[Cut],
+) -> Problem {
+    let mut builder = Builder {
+        context,
+        scope,
+        incumbent,
+        variables: ProblemVariables::new(),
+        start: Vec::new(),
+        x: BTreeMap::new(),
+        objective: Expression::default(),
+        rows: Vec::new(),
+    };
+    builder.decisions();
+    for host in 0..context.view.hosts.len() {
+        builder.host(host);
+    }
+    for group in &context.view.apart {
+        builder.apart(group);
+    }
+    for group in &context.view.together {
+        builder.together(group);
+    }
+    builder.moves_max();
+    for cut in cuts {
+        builder.cut(cut);
+    }
+    let mut program = builder.variables.minimise(builder.objective).using(good_lp::highs);
+    for row in builder.rows {
+        program.add_constraint(row);
+    }
+    Problem {
+        program,
+        // Columns are numbered as they are added, the decisions first.
+        decisions: builder.x.into_keys().zip(0..).collect(),
+        start: incumbent.is_some().then_some(builder.start),
+    }
+}
+
+struct Builder<'a> {
+    context: &'a Context<'a>,
+    scope: &'a Scope,
+    incumbent: Option<&'a [usize]>,
+    variables: ProblemVariables,
+    start: Vec<f64>,
+    x: BTreeMap<(usize, usize), Variable>,
+    objective: Expression,
+    rows: Vec<Constraint>,
+}
+
+impl Builder<'_> {
+    fn home(&self, vm: usize) -> usize {
+        self.context.view.vms[vm].home
+    }
+
+    fn movable(&self, vm: usize) -> bool {
+        self.scope.options.contains_key(&vm)
+    }
+
+    /// A yes-or-no or continuous column from 0 with its value in the incumbent.
+    fn column(&mut self, whole: bool, start: impl FnOnce(&[usize]) -> f64) -> Variable {
+        self.start.push(self.incumbent.map_or(0.0, start));
+        let kind = if whole { variable().binary() } else { variable().min(0) };
+        self.variables.add(kind)
+    }
+
+    fn decisions(&mut self) {
+        let scope = self.scope;
+        for (&vm, targets) in &scope.options {
+            let home = self.home(vm);
+            let mut places: BTreeMap<usize, f64> = targets.clone();
+            if scope.must_leave != Some(home) {
+                let banned = self.context.view.ban(vm, home).is_some();
+                places.insert(home, if banned { BROKEN_RULE_SECONDS } else { 0.0 });
+            }
+            let mut one = Expression::default();
+            for (host, price) in places {
+                let x = self.column(true, |place| f64::from(u8::from(place[vm] == host)));
+                self.x.insert((vm, host), x);
+                self.objective.add_mul(price, x);
+                one.add_mul(1, x);
+            }
+            self.rows.push(one.eq(1));
+        }
+    }
+
+    /// Movable VMs that may end on `host`, with their decisions.
+    fn candidates(&self, host: usize) -> Vec<(usize, Variable)> {
+        let here =
+            self.scope.options.keys().filter_map(|&vm| Some((vm, *self.x.get(&(vm, host))?)));
+        here.collect()
+    }
+
+    fn host(&mut self, host: usize) {
+        let candidates = self.candidates(host);
+        if candidates.is_empty() {
+            return;
+        }
+        let view = self.context.view;
+        let (mut memory, mut vcpus) = self.context.start.used(host);
+        let mut fixed_cores = view.demands(&self.context.start.place)[host];
+        for &vm in self.scope.options.keys().filter(|&&vm| view.vms[vm].home == host) {
+            memory = memory.saturating_sub(view.vms[vm].memory());
+            vcpus = vcpus.saturating_sub(view.vms[vm].vcpus());
+            fixed_cores -= view.vms[vm].demand_cores;
+        }
+        let limits = &view.hosts[host];
+        if candidates.iter().any(|(vm, _)| view.vms[*vm].home != host) {
+            let free_gib = (limits.memory_limit as f64 - memory as f64) / GIB;
+            let free_vcpus = (limits.vcpu_limit - vcpus as f64).floor();
+            self.room(host, &candidates, (free_gib, free_vcpus));
+        }
+        self.contention(host, &candidates, fixed_cores);
+    }
+
+    /// Who ends on a host fits into what is free there. A host that is over its limits now may
+    /// stay so as long as it takes nobody.
+    fn room(&mut self, host: usize, candidates: &[(usize, Variable)], free: (f64, f64)) {
+        let view = self.context.view;
+        let (mut gib, mut vcpus, mut come) =
+            (Expression::default(), Expression::default(), Expression::default());
+        let mut most = (0.0, 0.0);
+        for &(vm, x) in candidates {
+            let size = (view.vms[vm].memory() as f64 / GIB, view.vms[vm].vcpus() as f64);
+            gib.add_mul(size.0, x);
+            vcpus.add_mul(size.1, x);
+            if view.vms[vm].home == host {
+                most = (most.0 + size.0, most.1 + size.1);
+            } else {
+                come.add_mul(1, x);
+            }
+        }
+        if self.context.start.within(view, host, (0, 0)) {
+            self.rows.push(gib.leq(free.0));
+            self.rows.push(vcpus.leq(free.1));
+            return;
+        }
+        let comes = |place: &[usize], vm: usize| place[vm] == host && view.vms[vm].home != host;
+        let takes = self.column(true, |place| {
+            f64::from(u8::from(candidates.iter().any(|(vm, _)| comes(place, *vm))))
+        });
+        gib.add_mul((most.0 - free.0).max(0.0), takes);
+        vcpus.add_mul((most.1 - free.1).max(0.0), takes);
+        self.rows.push((come - candidates.len() as f64 * takes).leq(0));
+        self.rows.push(gib.leq(most.0.max(free.0)));
+        self.rows.push(vcpus.leq(most.1.max(free.1)));
+    }
+
+    fn contention(&mut self, host: usize, candidates: &[(usize, Variable)], fixed_cores: f64) {
+        let (view, curve) = (self.context.view, self.context.contention);
+        let cores = view.hosts[host].cores;
+        let moving = |place: &[usize]| -> f64 {
+            let here = candidates.iter().filter(|(vm, _)| place[*vm] == host);
+            here.map(|(vm, _)| view.vms[*vm].demand_cores).sum()
+        };
+        let demand = self.column(false, moving);
+        let cost = self.column(false, |place| curve.at(fixed_cores + moving(place), cores));
+        let mut sum = Expression::from(demand);
+        for &(vm, x) in candidates {
+            sum.add_mul(-view.vms[vm].demand_cores, x);
+        }
+        self.rows.push(sum.eq(0));
+        for line in curve.lines() {
+            let above = Expression::from(cost) - line.slope * demand;
+            self.rows.push(above.geq(line.slope * fixed_cores + line.intercept * cores));
+        }
+        self.objective.add_mul(1, cost);
+    }
+
+    /// At most one of the group on each host. Where one is that cannot leave, no other may come;
+    /// where more than one is now, others may come once the rule holds there.
+    fn apart(&mut self, group: &Group<'_>) {
+        let home = |vm: &usize| self.context.view.vms[*vm].home;
+        for host in 0..self.context.view.hosts.len() {
+            let arriving = usize::from(group.arriving.contains(&host));
+            let now = arriving + group.vms.iter().filter(|vm| home(vm) == host).count();
+            let fixed = arriving
+                + group.vms.iter().filter(|vm| home(vm) == host && !self.movable(**vm)).count();
+            let (mut stay, mut come) = (Expression::default(), Expression::default());
+            for &vm in &group.vms {
+                if let Some(&x) = self.x.get(&(vm, host)) {
+                    if home(&vm) == host { stay.add_mul(1, x) } else { come.add_mul(1, x) }
+                }
+            }
+            if fixed > 0 {
+                self.rows.push(come.clone().leq(0));
+            }
+            if now <= 1 {
+                self.rows.push((stay + come).leq(1));
+                continue;
+            }
+            let start = |place: &[usize]| {
+                let there = group.vms.iter().filter(|vm| place[**vm] == host).count();
+                (there + arriving).saturating_sub(1) as f64
+            };
+            let excess = self.column(false, start);
+            let broken = self.column(true, |place| start(place).min(1.0));
+            self.rows.push((stay + come.clone() - excess).leq(1.0 - fixed as f64));
+            self.rows.push((excess - now as f64 * broken).leq(0));
+            self.rows.push((come + broken).leq(1));
+            self.objective.add_mul(BROKEN_RULE_SECONDS, excess);
+        }
+    }
+
+    /// The group stays together if it is; otherwise getting it together saves a penalty.
+    fn together(&mut self, group: &Group<'_>) {
+        let fixed: Vec<usize> = group
+            .vms
+            .iter()
+            .filter(|&&vm| !self.movable(vm))
+            .map(|&vm| self.home(vm))
+            .chain(group.arriving.iter().copied())
+            .collect();
+        let apart_now = scattered_now(self.context.view, group);
+        if fixed.windows(2).any(|pair| pair[0] != pair[1]) {
+            return;
+        }
+        let mended = apart_now.then(|| {
+            let mended = self.column(true, |place| 1.0 - scattered(group, place) as f64);
+            self.objective.add_mul(-BROKEN_RULE_SECONDS, mended);
+            mended
+        });
+        let movable: Vec<usize> =
+            group.vms.iter().copied().filter(|&vm| self.movable(vm)).collect();
+        let Some((&first, others)) = movable.split_first() else { return };
+        for host in 0..self.context.view.hosts.len() {
+            let there = |vm: usize| -> Expression {
+                self.x.get(&(vm, host)).map_or(Expression::default(), |&x| x.into())
+            };
+            let (anchor, compared) = match fixed.first() {
+                Some(&at) => (Expression::from(f64::from(u8::from(at == host))), &movable[..]),
+                None => (there(first), others),
+            };
+            let rows: Vec<Constraint> = compared
+                .iter()
+                .flat_map(|&vm| {
+                    let slack = || mended.map_or(Expression::default(), |b| 1.0 - b);
+                    [
+                        (there(vm) - anchor.clone()).leq(slack()),
+                        (anchor.clone() - there(vm)).leq(slack()),
+                    ]
+                })
+                .collect();
+            self.rows.extend(rows);
+        }
+    }
+
+    fn moves_max(&mut self) {
+        let mut moves = Expression::default();
+        for (&(vm, host), &x) in &self.x {
+            if host != self.home(vm) {
+                moves.add_mul(1, x);
+            }
+        }
+        self.rows.push(moves.leq(self.context.view.policy.limits.moves_max));
+    }
+
+    fn cut(&mut self, cut: &Cut) {
+        let mut sum = Expression::default();
+        for decision in cut {
+            if let Some(&x) = self.x.get(decision) {
+                sum.add_mul(1, x);
+            }
+        }
+        self.rows.push(sum.leq(cut.len() as f64 - 1.0));
+    }
+}

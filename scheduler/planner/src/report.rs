@@ -1,0 +1,221 @@
+//! A decision as a sealed plan: predictions, time-outs, reasons, and what stays and why.
+//!
+//! Chooses nothing.
+
+use whimbrel_core::{
+    digest::Digest,
+    plan::{Goal, Move, Parent, Plan, PlanReport, Reason, Stay, Wave},
+    predict::Prediction,
+    units::Span,
+};
+
+use crate::{
+    PlanFailure, PlanRequest,
+    compare::terms,
+    costs::timeout,
+    goal::ruled,
+    options::{self, Offer},
+    ordering::Step,
+    scope::{Context, scattered, scattered_now},
+    search::Decision,
+    view::Occupancy,
+};
+
+/// Seals `decision`; `reason` says why each step is made.
+pub(crate) fn seal(
+    request: &PlanRequest<'_>,
+    context: &Context<'_>,
+    decision: Decision,
+    stays: Vec<Stay>,
+    reason: impl Fn(&Step) -> Reason,
+) -> Result<Plan, PlanFailure> {
+    let Decision { place, waves: steps, found_by, gap } = decision;
+    let flat: Vec<Step> = steps.iter().flatten().copied().collect();
+    let terms = terms(context, &place, &flat)?;
+    let mut waves = Vec::new();
+    let mut makespan = Span::ZERO;
+    for wave in &steps {
+        let moves = wave
+            .iter()
+            .map(|step| one_move(context, wave, step, reason(step)))
+            .collect::<Result<Vec<Move>, PlanFailure>>()?;
+        makespan += moves.iter().map(|one| one.predicted.total_time.p50).max().unwrap_or_default();
+        waves.push(Wave { moves });
+    }
+    let parent = Parent {
+        snapshot: Digest::of(request.snapshot),
+        snapshot_taken_at: request.snapshot.taken_at,
+        policy: Digest::of(request.policy),
+        seed: request.seed,
+    };
+    let report = PlanReport { found_by, gap, makespan, terms };
+    Ok(Plan::seal(request.goal.clone(), parent, report, waves, stays))
+}
+
+fn one_move(
+    context: &Context<'_>,
+    wave: &[Step],
+    step: &Step,
+    reason: Reason,
+) -> Result<Move, PlanFailure> {
+    let view = context.view;
+    let domain = view.vms[step.vm].domain;
+    let predicted = prediction(context, wave, step)?;
+    Ok(Move {
+        vm: domain.vm.clone(),
+        uuid: domain.uuid.clone(),
+        from: view.hosts[step.from].id.clone(),
+        to: view.hosts[step.to].id.clone(),
+        timeout: timeout(&predicted),
+        reason,
+        settings: view.policy.migration.clone(),
+        predicted,
+    })
+}
+
+/// With the path shared as it will be in this wave. Where the predictor says that this would not
+/// end although the move was chosen under heavier sharing, the answer that it was chosen by.
+fn prediction(
+    context: &Context<'_>,
+    wave: &[Step],
+    step: &Step,
+) -> Result<Prediction, PlanFailure> {
+    let at = |host: usize| wave.iter().filter(|s| s.from == host || s.to == host).count();
+    let sharing = u32::try_from(at(step.from).max(at(step.to))).unwrap_or(u32::MAX);
+    let ask = |sharing| context.costs.predict(step.vm, step.from, step.to, sharing);
+    match &*ask(sharing) {
+        Ok(prediction) if prediction.likely_converges() => Ok(prediction.clone()),
+        _ => Ok((*ask(context.costs.sharing_max())).clone()?),
+    }
+}
+
+/// What the planner's own moves are for.
+pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: &Step) -> Reason {
+    let view = context.view;
+    let home = view.vms[step.vm].home;
+    if step.bounce {
+        return Reason::MakesRoom { host: view.hosts[step.from].id.clone() };
+    }
+    if let Goal::Drain { host } = goal {
+        return if view.hosts[home].id == host {
+            Reason::HostDrained
+        } else {
+            Reason::MakesRoom { host: view.hosts[home].id.clone() }
+        };
+    }
+    let mended = || {
+        let groups = view.together.iter().filter(|group| group.vms.contains(&step.vm));
+        let mended = |group: &&crate::view::Group<'_>| {
+            scattered_now(view, group) && scattered(group, &end.place) == 0
+        };
+        groups.into_iter().find(mended).map(|group| group.name)
+    };
+    let rule = view
+        .ban(step.vm, home)
+        .or_else(|| context.start.clash(view, step.vm, home))
+        .or_else(mended);
+    if let Some(rule) = rule {
+        return Reason::RuleBroken { rule: rule.to_owned() };
+    }
+    match relieves(context, end, step.vm) {
+        Reason::Relieves { host, gain_seconds, cost_seconds } if gain_seconds < cost_seconds => {
+            Reason::MakesRoom { host }
+        }
+        relieves => relieves,
+    }
+}
+
+/// The gain and the cost of having moved `vm` away from home, at the end of the plan.
+pub(crate) fn relieves(context: &Context<'_>, end: &Occupancy, vm: usize) -> Reason {
+    let view = context.view;
+    let (home, to) = (view.vms[vm].home, end.place[vm]);
+    let demands = view.demands(&end.place);
+    let gain_seconds = context.contention.change(
+        view.vms[vm].demand_cores,
+        (demands[to], view.hosts[to].cores),
+        (demands[home], view.hosts[home].cores),
+    );
+    let answer = context.costs.predict(vm, home, to, context.costs.sharing_max());
+    let cost_seconds =
+        answer.as_ref().as_ref().map_or(0.0, |prediction| context.costs.seconds(vm, prediction));
+    Reason::Relieves { host: view.hosts[home].id.clone(), gain_seconds, cost_seconds }
+}
+
+/// VMs that a balance leaves although it could have moved them: those on hosts that were
+/// overloaded and those that rules name.
+pub(crate) fn balance_stays(context: &Context<'_>, end: &Occupancy) -> Vec<Stay> {
+    let view = context.view;
+    let before = view.demands(&context.start.place);
+    let moves = (0..view.vms.len()).filter(|&vm| end.place[vm] != view.vms[vm].home).count();
+    let hot = |vm: usize| {
+        let home = view.vms[vm].home;
+        view.overloaded(home, before[home])
+    };
+    (0..view.vms.len())
+        .filter(|&vm| end.place[vm] == view.vms[vm].home)
+        .filter(|&vm| hot(vm) || ruled(context, vm))
+        .map(|vm| Stay {
+            vm: view.vms[vm].domain.vm.clone(),
+            reason: stay_reason(context, end, vm, hot(vm), moves),
+        })
+        .collect()
+}
+
+fn stay_reason(
+    context: &Context<'_>,
+    end: &Occupancy,
+    vm: usize,
+    hot: bool,
+    moves: usize,
+) -> Reason {
+    let view = context.view;
+    if let Some(held) = &view.vms[vm].held {
+        return held.clone();
+    }
+    if !hot && view.ban(vm, view.vms[vm].home).is_none() {
+        return Reason::WellPlaced;
+    }
+    let offers = options::offers(view, context.costs, vm);
+    if offers.iter().all(|offer| offer.answer.is_err()) {
+        return options::summary(&offers);
+    }
+    if let Some(group) = view.together.iter().find(|group| group.vms.contains(&vm)) {
+        return Reason::HeldByRule { rule: group.name.to_owned() };
+    }
+    let Some((gain_seconds, cost_seconds)) = best_offer(context, end, vm, &offers) else {
+        let clash = offers.iter().find_map(|offer| end.clash(view, vm, offer.host));
+        return clash.map_or(Reason::NoRoom, |rule| Reason::HeldByRule { rule: rule.to_owned() });
+    };
+    let gain_factor = view.policy.balance.gain_factor;
+    let limit = view.policy.limits.moves_max;
+    if gain_seconds > gain_factor * cost_seconds && moves >= limit as usize {
+        return Reason::MovesLimit { limit };
+    }
+    Reason::GainTooSmall { gain_seconds, cost_seconds, gain_factor }
+}
+
+/// Gain and cost of the best single move of `vm` that there is room for at the end of the plan.
+fn best_offer(
+    context: &Context<'_>,
+    end: &Occupancy,
+    vm: usize,
+    offers: &[Offer<'_>],
+) -> Option<(f64, f64)> {
+    let view = context.view;
+    let demands = view.demands(&end.place);
+    let home = view.vms[vm].home;
+    let net = |(gain, cost): &(f64, f64)| gain - view.policy.balance.gain_factor * cost;
+    offers
+        .iter()
+        .filter(|offer| end.takes(view, vm, offer.host))
+        .filter_map(|offer| {
+            let cost = *offer.answer.as_ref().ok()?;
+            let gain = -context.contention.change(
+                view.vms[vm].demand_cores,
+                (demands[home], view.hosts[home].cores),
+                (demands[offer.host], view.hosts[offer.host].cores),
+            );
+            Some((gain, cost))
+        })
+        .max_by(|a, b| net(a).total_cmp(&net(b)))
+}

@@ -1,0 +1,9 @@
+//! The planner from outside: what it plans, what it refuses, and properties of every plan.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod brute;
+mod properties;
+mod refusals;
+mod scenarios;
+mod support;

@@ -1,0 +1,271 @@
+//! Predicting, planning and proving, for whoever asks: the command line or the daemon.
+//!
+//! One [`Advisor`] holds a policy and what past migrations taught; each question comes with a
+//! [`Situation`]. Nothing in here touches a host or a file.
+
+use std::collections::BTreeMap;
+
+use whimbrel_core::{
+    Domain, Goal, HostId, HostState, Plan, Policy, Prediction, Predictor as _, Snapshot, VmId,
+    check::{self, Note},
+    plan::Term,
+    predict::MigrationRequest,
+    telemetry::MigrationRecord,
+    units::{BytesPerSecond, Span, Timestamp},
+};
+use whimbrel_models::{Calibration, ReplayPredictor};
+use whimbrel_planner::{PlanFailure, PlanRequest};
+use whimbrel_simulator::{
+    Bands, Outcome, Physics, Replay, SimulationOptions, simulate, simulate_many,
+};
+
+use crate::Failure;
+
+/// Simulations behind a band: enough for a 95th percentile that is not simply the worst.
+const SEEDS: u64 = 20;
+
+/// Time simulated beyond the plan's predicted end.
+const SIMULATED_AFTER_PLAN: Span = Span::from_seconds(120);
+
+/// A cluster at one moment, and what it is expected to do next.
+#[derive(Debug, Clone)]
+pub struct Situation {
+    /// What was observed.
+    pub snapshot: Snapshot,
+    /// The moment that ages are judged against.
+    pub now: Timestamp,
+    /// Recorded series that the simulator follows; without them, load stays as it is.
+    pub replay: Option<Replay>,
+}
+
+/// Answers questions under one policy.
+#[derive(Debug, Clone)]
+pub struct Advisor {
+    policy: Policy,
+    predictor: ReplayPredictor,
+}
+
+/// A plan with all that was found out about it.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The plan.
+    pub plan: Plan,
+    /// What the checker says; it may run when none is fatal.
+    pub notes: Vec<Note>,
+    /// How it went in the simulator.
+    pub proof: Proof,
+}
+
+/// How a plan went in the simulator.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Under the plan's own seed.
+    pub outcome: Outcome,
+    /// Under several seeds.
+    pub bands: Bands,
+}
+
+impl Advisor {
+    /// Under `policy`, taught by `history`.
+    pub fn new(policy: Policy, history: &[MigrationRecord]) -> Self {
+        Self { policy, predictor: ReplayPredictor { calibration: Calibration::fit(history) } }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What past migrations taught.
+    pub fn calibration(&self) -> &Calibration {
+        &self.predictor.calibration
+    }
+
+    /// What migrating `vm` would cost: to `to`, or to every host that is up and not its own.
+    ///
+    /// # Errors
+    /// [`Failure`] when VM or host is unknown, or no honest answer exists.
+    pub fn predict(
+        &self,
+        situation: &Situation,
+        vm: &VmId,
+        to: Option<&HostId>,
+        seed: u64,
+    ) -> Result<Vec<(HostId, Prediction)>, Failure> {
+        let snapshot = &situation.snapshot;
+        let placement = snapshot.placement().map_err(Failure::invalid)?;
+        let domain = *placement.get(vm).ok_or_else(|| {
+            let known = placement.keys().map(|vm| vm.as_str()).collect::<Vec<_>>().join(", ");
+            Failure::not_found(format!(
+                "domain {vm} is not in the snapshot (hint: domains are {known})"
+            ))
+        })?;
+        self.targets(snapshot, domain, to)?
+            .into_iter()
+            .map(|host| {
+                let request = MigrationRequest {
+                    domain,
+                    settings: &self.policy.migration,
+                    path_bandwidth: self.path(snapshot, &domain.host, host),
+                    sharing: 1,
+                    now: situation.now,
+                    seed,
+                };
+                let prediction = self.predictor.predict(&request).map_err(Failure::invalid)?;
+                Ok((host.clone(), prediction))
+            })
+            .collect()
+    }
+
+    fn targets<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        domain: &Domain,
+        to: Option<&HostId>,
+    ) -> Result<Vec<&'a HostId>, Failure> {
+        let Some(to) = to else {
+            let up = snapshot
+                .hosts
+                .iter()
+                .filter(|(id, host)| host.state == HostState::Up && **id != domain.host);
+            return Ok(up.map(|(id, _)| id).collect());
+        };
+        let known = || snapshot.hosts.keys().map(HostId::as_str).collect::<Vec<_>>().join(", ");
+        let (id, _) = snapshot.hosts.get_key_value(to).ok_or_else(|| {
+            Failure::not_found(format!(
+                "host {to} is not in the snapshot (hint: hosts are {})",
+                known()
+            ))
+        })?;
+        if *id == domain.host {
+            return Err(Failure::invalid(format!(
+                "domain {} is on {to} already (hint: name another host, or none for all)",
+                domain.vm
+            )));
+        }
+        Ok(vec![id])
+    }
+
+    /// What the path carries: measured where migrations ran, assumed by the policy elsewhere.
+    fn path(&self, snapshot: &Snapshot, from: &HostId, to: &HostId) -> BytesPerSecond {
+        let measured = |host| snapshot.hosts.get(host).and_then(|h| h.migration_bandwidth);
+        let assumed = self.policy.limits.path_bandwidth;
+        [measured(from), measured(to)].into_iter().flatten().min().unwrap_or(assumed)
+    }
+
+    /// Plans, checks and simulates.
+    ///
+    /// # Errors
+    /// [`Failure`] when no plan can be made; a plan that the checker refuses is not an error.
+    pub fn propose(
+        &self,
+        situation: &Situation,
+        goal: Goal,
+        seed: u64,
+    ) -> Result<Proposal, Failure> {
+        let plan = self.planned_by(situation, goal, seed, whimbrel_planner::plan)?;
+        let notes = self.check(&plan, situation)?;
+        let proof = self.prove(&plan, situation)?;
+        Ok(Proposal { plan, notes, proof })
+    }
+
+    /// The plan that `planner` makes.
+    ///
+    /// # Errors
+    /// [`Failure`] with the planner's reason.
+    pub fn planned_by(
+        &self,
+        situation: &Situation,
+        goal: Goal,
+        seed: u64,
+        planner: impl Fn(&PlanRequest<'_>) -> Result<Plan, PlanFailure>,
+    ) -> Result<Plan, Failure> {
+        planner(&self.request(situation, goal, seed)).map_err(Failure::invalid)
+    }
+
+    fn request<'a>(&'a self, situation: &'a Situation, goal: Goal, seed: u64) -> PlanRequest<'a> {
+        PlanRequest {
+            snapshot: &situation.snapshot,
+            policy: &self.policy,
+            goal,
+            predictor: &self.predictor,
+            now: situation.now,
+            seed,
+        }
+    }
+
+    /// What the independent checker says of `plan` in this situation.
+    ///
+    /// # Errors
+    /// [`Failure`] when plan or snapshot cannot be judged at all.
+    pub fn check(&self, plan: &Plan, situation: &Situation) -> Result<Vec<Note>, Failure> {
+        check::check(plan, &situation.snapshot, &self.policy, situation.now)
+            .map_err(Failure::invalid)
+    }
+
+    /// What the simulator says of `plan` in this situation.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be simulated.
+    pub fn prove(&self, plan: &Plan, situation: &Situation) -> Result<Proof, Failure> {
+        let options = self.simulation(plan, situation);
+        let snapshot = &situation.snapshot;
+        let outcome = simulate(plan, snapshot, &options).map_err(Failure::invalid)?;
+        let seeds = (0..SEEDS).map(|offset| options.seed.wrapping_add(offset));
+        let bands = simulate_many(plan, snapshot, &options, seeds).map_err(Failure::invalid)?;
+        Ok(Proof { outcome, bands })
+    }
+
+    /// `plan` over the policy's whole horizon, under one seed: what the cluster gains by it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be simulated.
+    pub fn play_horizon(&self, plan: &Plan, situation: &Situation) -> Result<Outcome, Failure> {
+        let mut options = self.simulation(plan, situation);
+        options.horizon = self.policy.balance.horizon;
+        simulate(plan, &situation.snapshot, &options).map_err(Failure::invalid)
+    }
+
+    fn simulation(&self, plan: &Plan, situation: &Situation) -> SimulationOptions {
+        let waves = plan
+            .waves
+            .iter()
+            .map(|wave| wave.moves.iter().map(|one| one.timeout).max().unwrap_or_default());
+        SimulationOptions {
+            seed: plan.parent.seed,
+            horizon: waves.sum::<Span>() + SIMULATED_AFTER_PLAN,
+            replay: situation.replay.clone(),
+            physics: Physics {
+                link_bandwidth: self.policy.limits.path_bandwidth,
+                ..Physics::default()
+            },
+            engine: whimbrel_engine::EngineSettings {
+                memory_reserve: self.policy.limits.memory_reserve,
+                ..whimbrel_engine::EngineSettings::default()
+            },
+            ..SimulationOptions::default()
+        }
+    }
+
+    /// The objective's terms for where `plan` leaves every VM.
+    ///
+    /// # Errors
+    /// [`Failure`] when a move has no prediction.
+    pub fn terms(&self, plan: &Plan, situation: &Situation) -> Result<Vec<Term>, Failure> {
+        let placement: BTreeMap<VmId, HostId> =
+            plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())).collect();
+        let request = self.request(situation, plan.goal.clone(), plan.parent.seed);
+        whimbrel_planner::evaluate(&request, &placement).map_err(Failure::invalid)
+    }
+
+    /// The fitted unique-dirty curve of `domain` at `windows`, where it has readings.
+    pub fn curve(
+        &self,
+        domain: &Domain,
+        windows: &[Span],
+    ) -> Option<Vec<(Span, whimbrel_core::units::Bytes)>> {
+        let fit = whimbrel_models::fit::CurveFit::new(&domain.dirty, domain.memory).ok()?;
+        let curve = fit.curve(domain.memory);
+        Some(windows.iter().map(|window| (*window, curve.unique(*window))).collect())
+    }
+}

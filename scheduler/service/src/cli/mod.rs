@@ -1,0 +1,171 @@
+//! The command line: what may be asked, and where answers are printed.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 nothing to do, or a
+//! check failed; 2 error. Only this module and its children print.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::Failure;
+
+mod apply;
+mod collect;
+mod demo;
+#[cfg(feature = "libvirt")]
+mod executed;
+#[cfg(feature = "libvirt")]
+mod interrupt;
+mod inventory;
+mod plan;
+mod predict;
+#[cfg(feature = "libvirt")]
+mod progress;
+mod proposal;
+mod report;
+mod simulate;
+mod source;
+mod table;
+#[cfg(feature = "libvirt")]
+mod watch;
+
+/// Predictive live migration for libvirt/QEMU clusters.
+///
+/// Measures how fast every guest dirties its memory, predicts what each migration will cost, plans
+/// moves, proves the plan in a simulator and executes exactly that plan. Nothing changes a cluster
+/// without --execute.
+#[derive(Debug, Parser)]
+#[command(name = "whimbrel", version, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Configuration file: hosts, collection, daemon
+    #[arg(long, short, global = true, env = "WHIMBREL_CONFIG", default_value = "whimbrel.toml")]
+    config: PathBuf,
+    /// Set one value of the configuration, for example --set collect.period="2 s"
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Policy file; the configuration's, or else the defaults
+    #[arg(long, global = true, env = "WHIMBREL_POLICY")]
+    policy: Option<PathBuf>,
+    /// How answers are printed
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// Say more on stderr; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read the hosts again and again into telemetry, with a live table
+    Collect(collect::CollectArguments),
+    /// Show hosts and domains as they are now
+    Inventory(inventory::InventoryArguments),
+    /// Predict what a migration would cost
+    Predict(predict::PredictArguments),
+    /// Plan moves, check the plan and show what the simulator says of it; changes nothing
+    Plan(plan::PlanArguments),
+    /// Run a plan in the simulator
+    Simulate(simulate::SimulateArguments),
+    /// Execute a plan on the real hosts (shows what would happen, unless --execute)
+    Apply(apply::ApplyArguments),
+    /// Write an HTML report of a plan, and of its execution if there was one
+    Report(report::ReportArguments),
+    /// Plan, simulate and compare a drain and a balance on recorded telemetry
+    Demo(demo::DemoArguments),
+}
+
+/// How a verb ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Done.
+    Done,
+    /// Nothing to do, or a check said no.
+    No,
+}
+
+/// Runs the program with `arguments` (its own name first).
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap's own exit codes agree with ours: 0 for help, 2 for errors.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    start_logging(arguments.common.verbose);
+    match dispatch(&arguments) {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::No) => ExitCode::from(1),
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
+    let common = &arguments.common;
+    match &arguments.verb {
+        Verb::Collect(own) => collect::run(common, own),
+        Verb::Inventory(own) => inventory::run(common, own),
+        Verb::Predict(own) => predict::run(common, own),
+        Verb::Plan(own) => plan::run(common, own),
+        Verb::Simulate(own) => simulate::run(common, own),
+        Verb::Apply(own) => apply::run(common, own),
+        Verb::Report(own) => report::run(common, own),
+        Verb::Demo(own) => demo::run(common, own),
+    }
+}
+
+fn complain(failure: &Failure) {
+    eprintln!("error: {}", failure.message.trim_end());
+    if let Some(hint) = &failure.hint {
+        eprintln!("hint: {hint}");
+    }
+}
+
+fn start_logging(verbose: u8) {
+    let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+    let filter = EnvFilter::try_from_env("WHIMBREL_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("whimbrel={level},whimbrel_collector={level}")));
+    // Fails only when a subscriber is set already, as in tests that run the program twice.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Prints a value as JSON on stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::invalid)?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Why a verb that touches hosts does nothing in this build.
+#[cfg(not(feature = "libvirt"))]
+fn without_libvirt() -> Failure {
+    Failure::unavailable(
+        "this program was built without libvirt \
+         (hint: build it with --features libvirt, or use --snapshot or --telemetry)",
+    )
+}

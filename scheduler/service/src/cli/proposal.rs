@@ -1,0 +1,136 @@
+//! A plan with what checker and simulator say of it, on the terminal.
+
+use serde::Serialize;
+use whimbrel_core::{
+    Plan,
+    check::{Note, Severity, passes},
+};
+use whimbrel_simulator::Bands;
+
+use super::table::table;
+use crate::advice::{Proof, Proposal};
+
+/// A proposal, as JSON has it.
+#[derive(Debug, Serialize)]
+pub(super) struct ProposalJson<'a> {
+    id: String,
+    may_run: bool,
+    notes: Vec<NoteJson>,
+    simulation: &'a Bands,
+    violations: &'a [whimbrel_simulator::Violation],
+    plan: &'a Plan,
+}
+
+#[derive(Debug, Serialize)]
+struct NoteJson {
+    fatal: bool,
+    subject: String,
+    text: String,
+}
+
+impl<'a> ProposalJson<'a> {
+    pub(super) fn of(proposal: &'a Proposal) -> Self {
+        Self {
+            id: proposal.plan.id().to_string(),
+            may_run: may_run(proposal),
+            notes: proposal
+                .notes
+                .iter()
+                .map(|note| NoteJson {
+                    fatal: note.severity() == Severity::Fatal,
+                    subject: note.subject.clone(),
+                    text: note.problem.to_string(),
+                })
+                .collect(),
+            simulation: &proposal.proof.bands,
+            violations: &proposal.proof.outcome.violations,
+            plan: &proposal.plan,
+        }
+    }
+}
+
+/// Whether checker and simulator let the plan pass.
+pub(super) fn may_run(proposal: &Proposal) -> bool {
+    passes(&proposal.notes) && proposal.proof.bands.violated.get() == 0.0
+}
+
+/// Prints all of it.
+pub(super) fn print(proposal: &Proposal) {
+    print_plan(&proposal.plan);
+    print_notes(&proposal.notes);
+    print_proof(&proposal.proof);
+}
+
+/// Prints moves, what stays, and the objective's terms.
+pub(super) fn print_plan(plan: &Plan) {
+    let found = match plan.report.gap {
+        Some(gap) => {
+            format!("{}, within {:.1} % of the optimum", plan.report.found_by, gap * 100.0)
+        }
+        None => plan.report.found_by.clone(),
+    };
+    println!("plan {}: {} ({found})", plan.id(), plan.goal);
+    if plan.is_empty() {
+        println!("nothing to do");
+    } else {
+        let heads =
+            [">wave", "domain", "from", "to", ">time", "5 % .. 95 %", ">sent", ">downtime", "why"];
+        let mut rows = table(&heads);
+        for (index, wave) in plan.waves.iter().enumerate() {
+            for one in &wave.moves {
+                let p = &one.predicted;
+                rows.add_row([
+                    (index + 1).to_string(),
+                    one.vm.to_string(),
+                    one.from.to_string(),
+                    one.to.to_string(),
+                    p.total_time.p50.human(),
+                    format!("{} .. {}", p.total_time.p05.human(), p.total_time.p95.human()),
+                    p.transferred.p50.human(),
+                    p.downtime.p50.human(),
+                    one.reason.to_string(),
+                ]);
+            }
+        }
+        println!("{rows}");
+        println!("predicted from first begin to last end: {}", plan.report.makespan.human());
+    }
+    for stay in &plan.stays {
+        println!("stays: {}: {}", stay.vm, stay.reason);
+    }
+}
+
+fn print_notes(notes: &[Note]) {
+    if notes.is_empty() {
+        println!("checker: nothing against it");
+    }
+    for note in notes {
+        let word = if note.severity() == Severity::Fatal { "NO" } else { "note" };
+        println!("checker: {word}: {note}");
+    }
+}
+
+/// Prints what the simulator found.
+pub(super) fn print_proof(proof: &Proof) {
+    let bands = &proof.bands;
+    println!(
+        "simulator: {} runs, every move arrived in {:.0} % of them",
+        bands.runs,
+        bands.succeeded.get() * 100.0
+    );
+    if let (Some(makespan), Some(downtime), Some(bytes)) =
+        (bands.makespan, bands.longest_downtime, bands.bytes_on_the_wire)
+    {
+        println!(
+            "simulator: from begin to end {} (95 %: {}), longest downtime {} (95 %: {}), {} sent",
+            makespan.median.human(),
+            makespan.p95.human(),
+            downtime.median.human(),
+            downtime.p95.human(),
+            bytes.median.human()
+        );
+    }
+    for violation in &proof.outcome.violations {
+        println!("simulator: NO: {} at {}", violation.breach, violation.at);
+    }
+}

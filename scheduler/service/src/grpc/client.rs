@@ -1,0 +1,245 @@
+//! The command line's client: blocking calls with the values that the local verbs use.
+//!
+//! It asks a server and believes no answer that is malformed. Decides and keeps nothing.
+
+use std::{net::IpAddr, time::Duration};
+
+use tokio::runtime::{self, Runtime};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint, Uri},
+};
+use whimbrel_core::{Goal, HostId, PlanId, Prediction, Snapshot, VmId};
+use whimbrel_engine::Execution;
+use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
+
+use super::{
+    ClientTls, MESSAGE_SIZE_MAX, Planned, SimulationSummary,
+    api::ANSWER_TIME_MAX,
+    convert::{self, Malformed, Wire},
+    status, tls,
+};
+use crate::Failure;
+
+/// Time to reach the server and to shake hands.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often a silent server is asked whether it lives, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
+/// A connection to a Whimbrel server.
+#[derive(Debug)]
+pub struct Client {
+    runtime: Runtime,
+    scheduler: SchedulerClient<Channel>,
+}
+
+impl Client {
+    /// Connects to `endpoint`: `host:port`, with or without `https://` (or `http://`, which is
+    /// for a loopback address without TLS).
+    ///
+    /// # Errors
+    /// [`Failure`] naming the TLS file or the endpoint and its fault.
+    pub fn connect(endpoint: &str, tls: Option<&ClientTls>) -> Result<Self, Failure> {
+        // One thread of its own: the server's keep-alives are answered between calls too.
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("whimbrel-client")
+            .enable_all()
+            .build()
+            .map_err(Failure::unavailable)?;
+        let endpoint = configure(endpoint, tls)?;
+        let channel = runtime.block_on(endpoint.connect()).map_err(|e| {
+            let mut failure = Failure::unavailable(e).about(endpoint.uri());
+            failure.hint = Some("check address, port and certificates".to_owned());
+            failure
+        })?;
+        let scheduler = SchedulerClient::new(channel)
+            .max_decoding_message_size(MESSAGE_SIZE_MAX)
+            .max_encoding_message_size(MESSAGE_SIZE_MAX);
+        Ok(Self { runtime, scheduler })
+    }
+
+    /// What the server last observed, without its reports on orders.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn inventory(&self) -> Result<Snapshot, Failure> {
+        let request = v1::GetInventoryRequest {};
+        let response = self.wait(self.scheduler.clone().get_inventory(request))?;
+        convert::read_inventory(response).map_err(Malformed::in_answer)
+    }
+
+    /// What migrating `vm` would cost; without `to` for every host that is up.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn predict(
+        &self,
+        vm: &VmId,
+        to: Option<&HostId>,
+    ) -> Result<Vec<(HostId, Prediction)>, Failure> {
+        let request =
+            v1::PredictRequest { vm: vm.to_string(), to_host: to.map(ToString::to_string) };
+        let response = self.wait(self.scheduler.clone().predict(request))?;
+        convert::from_list(response.predictions).map_err(Malformed::in_answer)
+    }
+
+    /// Has a plan made, checked and simulated. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
+        let request = v1::PlanRequest { goal: Some(goal.to_wire()), seed };
+        convert::read_planned(self.wait(self.scheduler.clone().plan(request))?)
+    }
+
+    /// Has a plan file run in the simulator. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn simulate(&self, plan_text: &str, seed: u64) -> Result<SimulationSummary, Failure> {
+        let request = v1::SimulateRequest { plan_text: plan_text.to_owned(), seed };
+        let response = self.wait(self.scheduler.clone().simulate(request))?;
+        convert::required("simulation", response.simulation)
+            .and_then(Wire::from_wire)
+            .map_err(Malformed::in_answer)
+    }
+
+    /// Begins to execute a plan file.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn apply(&self, plan_text: &str, expected_digest: &str) -> Result<Execution, Failure> {
+        let request = v1::ApplyRequest {
+            plan_text: plan_text.to_owned(),
+            expected_digest: expected_digest.to_owned(),
+        };
+        execution(self.wait(self.scheduler.clone().apply(request))?.operation)
+    }
+
+    /// One operation as it stands.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn operation(&self, id: &PlanId) -> Result<Execution, Failure> {
+        let request = v1::GetOperationRequest { id: id.to_string() };
+        execution(self.wait(self.scheduler.clone().get_operation(request))?.operation)
+    }
+
+    /// All operations that the server knows, oldest first.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn operations(&self) -> Result<Vec<Execution>, Failure> {
+        let mut operations = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListOperationsRequest { page_size: 0, page_token };
+            let page = self.wait(self.scheduler.clone().list_operations(request))?;
+            let read = convert::from_list(page.operations).map_err(Malformed::in_answer)?;
+            // An empty page with a token would otherwise go on for ever.
+            let last = page.next_page_token.is_empty() || read.is_empty();
+            operations.extend(read);
+            if last {
+                return Ok(operations);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Asks for an operation to be given up.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn cancel(&self, id: &PlanId) -> Result<Execution, Failure> {
+        let request = v1::CancelOperationRequest { id: id.to_string() };
+        execution(self.wait(self.scheduler.clone().cancel_operation(request))?.operation)
+    }
+
+    /// Shows every state of an operation to `each` and returns the last one, in which it has
+    /// ended.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it, and when the stream breaks off.
+    pub fn watch(
+        &self,
+        id: &PlanId,
+        mut each: impl FnMut(&Execution),
+    ) -> Result<Execution, Failure> {
+        let request = v1::WatchOperationRequest { id: id.to_string() };
+        let mut states = self.wait(self.scheduler.clone().watch_operation(request))?;
+        loop {
+            let next = self.runtime.block_on(states.message());
+            let Some(message) = next.map_err(|s| status::from_status(&s))? else {
+                return Err(Failure::unavailable(format!(
+                    "the stream ended before operation {id} did (hint: watch it again)"
+                )));
+            };
+            let state = execution(message.operation)?;
+            each(&state);
+            if state.ended {
+                return Ok(state);
+            }
+        }
+    }
+
+    fn wait<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        match self.runtime.block_on(call) {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(status::from_status(&status)),
+        }
+    }
+}
+
+fn execution(operation: Option<v1::Operation>) -> Result<Execution, Failure> {
+    convert::required("operation", operation)
+        .and_then(Wire::from_wire)
+        .map_err(Malformed::in_answer)
+}
+
+fn configure(endpoint: &str, tls: Option<&ClientTls>) -> Result<Endpoint, Failure> {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let uri = match endpoint.split_once("://") {
+        None => format!("{scheme}://{endpoint}"),
+        Some((given, _)) if given == scheme => endpoint.to_owned(),
+        Some(("http", _)) => {
+            return Err(refused(endpoint, "plain http takes no certificates", "write https://"));
+        }
+        Some(("https", _)) => {
+            let hint = "give the server's CA and the client's certificate and key";
+            return Err(refused(endpoint, "https needs certificates", hint));
+        }
+        Some(_) => return Err(refused(endpoint, "it is not https", "write https://HOST:PORT")),
+    };
+    let uri: Uri = uri
+        .parse()
+        .map_err(|e| refused(endpoint, &format!("it is not an address: {e}"), "write HOST:PORT"))?;
+    if tls.is_none() && !is_loopback(&uri) {
+        let hint = "give the server's CA and the client's certificate and key";
+        return Err(refused(endpoint, "without TLS only a loopback address is reached", hint));
+    }
+    let configured = Endpoint::from(uri)
+        .connect_timeout(CONNECT_TIME_MAX)
+        .timeout(ANSWER_TIME_MAX)
+        .http2_keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1);
+    match tls {
+        None => Ok(configured),
+        Some(tls) => configured
+            .tls_config(tls::client_config(tls)?)
+            .map_err(|e| Failure::invalid(e).about(endpoint)),
+    }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn refused(endpoint: &str, fault: &str, hint: &str) -> Failure {
+    Failure::invalid(format!("endpoint {endpoint}: {fault} (hint: {hint})"))
+}

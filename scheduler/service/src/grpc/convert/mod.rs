@@ -1,0 +1,113 @@
+//! Between the messages of `whimbrel.v1` and the values of the core.
+//!
+//! Total in both directions: a value always becomes a message, and a message becomes a value or
+//! an error that names the field. Nothing is defaulted, rounded or looked up.
+
+use std::str::FromStr;
+
+use whimbrel_core::units::Share;
+
+use crate::Failure;
+
+mod inventory;
+mod operation;
+mod plan;
+mod prediction;
+
+pub(super) use inventory::{inventory_response, read_inventory};
+pub(super) use plan::{plan_message, read_planned};
+
+/// A value that travels as a message of its own.
+pub(super) trait Wire: Sized {
+    /// The message.
+    type Message;
+
+    /// As a message.
+    fn to_wire(&self) -> Self::Message;
+
+    /// From a message.
+    fn from_wire(message: Self::Message) -> Result<Self, Malformed>;
+}
+
+/// Why a message is not a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("field {field}: {fault}")]
+pub(super) struct Malformed {
+    field: &'static str,
+    fault: String,
+}
+
+impl Malformed {
+    fn new(field: &'static str, fault: &(impl ToString + ?Sized)) -> Self {
+        Self { field, fault: fault.to_string() }
+    }
+
+    /// As a fault of the request: what the server answers.
+    pub(super) fn in_request(self) -> Failure {
+        Failure::invalid(self)
+    }
+
+    /// As a fault of the answer: what the client reports.
+    pub(super) fn in_answer(self) -> Failure {
+        Failure::unavailable(format!(
+            "the server's answer is malformed: {self} \
+             (hint: run client and server of the same version)"
+        ))
+    }
+}
+
+/// The message that `field` must hold.
+pub(super) fn required<T>(field: &'static str, message: Option<T>) -> Result<T, Malformed> {
+    message.ok_or_else(|| Malformed::new(field, "is missing"))
+}
+
+/// A checked name.
+pub(super) fn name<T>(field: &'static str, text: &str) -> Result<T, Malformed>
+where
+    T: FromStr<Err: ToString>,
+{
+    text.parse().map_err(|e: T::Err| Malformed::new(field, &e))
+}
+
+fn share(field: &'static str, value: f64) -> Result<Share, Malformed> {
+    Share::try_from(value).map_err(|e| Malformed::new(field, &e))
+}
+
+pub(super) fn to_list<T: Wire>(values: &[T]) -> Vec<T::Message> {
+    values.iter().map(Wire::to_wire).collect()
+}
+
+pub(super) fn from_list<T: Wire>(messages: Vec<T::Message>) -> Result<Vec<T>, Malformed> {
+    messages.into_iter().map(T::from_wire).collect()
+}
+
+fn from_optional<T: Wire>(message: Option<T::Message>) -> Result<Option<T>, Malformed> {
+    message.map(T::from_wire).transpose()
+}
+
+/// An enum whose variants have the same names on both sides.
+macro_rules! same_names {
+    ($value:ident { $($variant:ident),+ $(,)? } = $message:ident in $field:literal) => {
+        impl Wire for $value {
+            type Message = i32;
+
+            fn to_wire(&self) -> i32 {
+                match self {
+                    $(Self::$variant => v1::$message::$variant.into(),)+
+                }
+            }
+
+            fn from_wire(message: i32) -> Result<Self, Malformed> {
+                match v1::$message::try_from(message) {
+                    $(Ok(v1::$message::$variant) => Ok(Self::$variant),)+
+                    Ok(v1::$message::Unspecified) => Err(Malformed::new($field, "is not given")),
+                    Err(_) => Err(Malformed::new($field, &format!("{message} is not known"))),
+                }
+            }
+        }
+    };
+}
+use same_names;
+
+#[cfg(test)]
+mod tests;

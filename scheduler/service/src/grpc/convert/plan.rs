@@ -1,0 +1,173 @@
+//! Goals, plans and what was found out about them.
+//!
+//! A plan goes out as its exact file and, for reading, taken apart; it comes back as its file
+//! alone, so that there is one truth and its digest guards it.
+
+use whimbrel_core::{
+    Goal, MigrationSettings, Move, OrderId, Plan,
+    check::Severity,
+    plan::{Reason, Stay, Term},
+    predict::{Mode, Transport},
+    units::{Bytes, BytesPerSecond, Span},
+};
+use whimbrel_proto::v1;
+
+use super::{Malformed, Wire, from_list, name, required, same_names};
+use crate::{
+    Failure, files,
+    grpc::{Finding, Planned, SimulationSummary},
+};
+
+same_names!(Severity { Warning, Fatal } = NoteSeverity in "note.severity");
+
+/// `plan` with its file `text`.
+pub(in super::super) fn plan_message(plan: &Plan, text: String) -> v1::Plan {
+    let waves = plan.waves.iter().enumerate();
+    let wave_of_each = waves.flat_map(|(wave, one)| one.moves.iter().map(move |_| wave));
+    v1::Plan {
+        id: plan.id().to_string(),
+        digest: plan.digest.to_string(),
+        text,
+        goal: Some(plan.goal.to_wire()),
+        snapshot_taken_at_unix_micros: plan.parent.snapshot_taken_at.as_micros(),
+        found_by: plan.report.found_by.clone(),
+        gap_share: plan.report.gap,
+        makespan_micros: plan.report.makespan.as_micros(),
+        terms: plan.report.terms.iter().map(term_message).collect(),
+        moves: plan
+            .moves()
+            .zip(wave_of_each)
+            .map(|((id, one), wave)| move_message(&id, wave, one))
+            .collect(),
+        stays: plan.stays.iter().map(stay_message).collect(),
+    }
+}
+
+/// What a client makes of the answer to `Plan`: the file decides, and its digest is verified.
+pub(in super::super) fn read_planned(response: v1::PlanResponse) -> Result<Planned, Failure> {
+    let text = required("plan", response.plan).map_err(Malformed::in_answer)?.text;
+    let simulation = required("simulation", response.simulation)
+        .and_then(SimulationSummary::from_wire)
+        .map_err(Malformed::in_answer)?;
+    Ok(Planned {
+        plan: files::parse_plan(&text)?,
+        text,
+        findings: from_list(response.notes).map_err(Malformed::in_answer)?,
+        simulation,
+    })
+}
+
+fn term_message(term: &Term) -> v1::ObjectiveTerm {
+    v1::ObjectiveTerm { name: term.name.clone(), before: term.before, after: term.after }
+}
+
+fn move_message(id: &OrderId, wave: usize, one: &Move) -> v1::Move {
+    v1::Move {
+        id: id.to_string(),
+        wave: u32::try_from(wave).unwrap_or(u32::MAX),
+        vm: one.vm.to_string(),
+        uuid: one.uuid.clone(),
+        from_host: one.from.to_string(),
+        to_host: one.to.to_string(),
+        timeout_micros: one.timeout.as_micros(),
+        reason: Some(reason_message(&one.reason)),
+        settings: Some(settings_message(&one.settings)),
+        predicted: Some(one.predicted.to_wire()),
+    }
+}
+
+fn stay_message(stay: &Stay) -> v1::Stay {
+    v1::Stay { vm: stay.vm.to_string(), reason: Some(reason_message(&stay.reason)) }
+}
+
+fn reason_message(reason: &Reason) -> v1::Reason {
+    // The code is the one that the plan file has, wherever that is decided.
+    let file = serde_json::to_value(reason).unwrap_or_default();
+    let code = file.get("code").and_then(serde_json::Value::as_str).unwrap_or_default();
+    v1::Reason { code: code.to_owned(), text: reason.to_string() }
+}
+
+fn settings_message(settings: &MigrationSettings) -> v1::MigrationSettings {
+    let mode = match settings.mode {
+        Mode::PreCopy => v1::MigrationMode::PreCopy,
+        _ => v1::MigrationMode::Unspecified,
+    };
+    let transport = match settings.transport {
+        Transport::Tcp => v1::MigrationTransport::Tcp,
+        Transport::Tls => v1::MigrationTransport::Tls,
+    };
+    v1::MigrationSettings {
+        mode: mode.into(),
+        transport: transport.into(),
+        bandwidth_limit_bytes_per_second: settings.bandwidth_limit.map(BytesPerSecond::get),
+        downtime_limit_micros: settings.downtime_limit.as_micros(),
+    }
+}
+
+impl Wire for Goal {
+    type Message = v1::Goal;
+
+    fn to_wire(&self) -> v1::Goal {
+        let kind = match self {
+            Self::Drain { host } => v1::goal::Kind::Drain(v1::DrainGoal { host: host.to_string() }),
+            Self::Balance => v1::goal::Kind::Balance(v1::BalanceGoal {}),
+        };
+        v1::Goal { kind: Some(kind) }
+    }
+
+    fn from_wire(message: v1::Goal) -> Result<Self, Malformed> {
+        match required("goal.kind", message.kind)? {
+            v1::goal::Kind::Drain(drain) => {
+                Ok(Self::Drain { host: name("goal.drain.host", &drain.host)? })
+            }
+            v1::goal::Kind::Balance(v1::BalanceGoal {}) => Ok(Self::Balance),
+        }
+    }
+}
+
+impl Wire for Finding {
+    type Message = v1::Note;
+
+    fn to_wire(&self) -> v1::Note {
+        v1::Note {
+            severity: self.severity.to_wire(),
+            subject: self.subject.clone(),
+            code: self.code.clone(),
+            text: self.text.clone(),
+        }
+    }
+
+    fn from_wire(message: v1::Note) -> Result<Self, Malformed> {
+        let severity = Severity::from_wire(message.severity)?;
+        let v1::Note { subject, code, text, .. } = message;
+        Ok(Self { severity, subject, code, text })
+    }
+}
+
+impl Wire for SimulationSummary {
+    type Message = v1::SimulationSummary;
+
+    fn to_wire(&self) -> v1::SimulationSummary {
+        v1::SimulationSummary {
+            seed: self.seed,
+            moves: self.moves,
+            arrived: self.arrived,
+            makespan_micros: self.makespan.as_micros(),
+            transferred_bytes: self.transferred.get(),
+            downtime_max_micros: self.downtime_max.as_micros(),
+            violations: self.violations.clone(),
+        }
+    }
+
+    fn from_wire(message: v1::SimulationSummary) -> Result<Self, Malformed> {
+        Ok(Self {
+            seed: message.seed,
+            moves: message.moves,
+            arrived: message.arrived,
+            makespan: Span::from_micros(message.makespan_micros),
+            transferred: Bytes::new(message.transferred_bytes),
+            downtime_max: Span::from_micros(message.downtime_max_micros),
+            violations: message.violations,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What a collector would have read.
+//!
+//! Hosts are read one by one, each once in a collection period, so a snapshot joins readings of
+//! different moments: a guest that arrives in between is seen at both ends, or at none.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use whimbrel_core::{
+    Domain, DomainState, Host, HostState, Snapshot,
+    cluster::JobProgress,
+    ids::HostId,
+    units::{MilliCores, Span, Timestamp},
+};
+
+use super::{Event, SimCluster};
+use crate::world::Meter;
+
+/// A host as last read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reading {
+    observed_at: Timestamp,
+    cpu_used: Option<MilliCores>,
+    /// The meter's use at `observed_at`.
+    used: u128,
+    sightings: Vec<Sighting>,
+}
+
+/// A process as last read.
+#[derive(Debug, Clone, Copy)]
+struct Sighting {
+    vm: usize,
+    state: DomainState,
+    cpu_used: Option<MilliCores>,
+    job: Option<JobProgress>,
+}
+
+impl SimCluster {
+    /// Takes the snapshot's readings over and schedules each host's own.
+    pub(super) fn first_readings(&mut self, snapshot: &Snapshot) {
+        let period = self.physics.collection_period;
+        let mut phases = self.streams.stream("collection");
+        for (host, observed) in snapshot.hosts.values().enumerate() {
+            self.read_at(host, observed.observed_at.min(snapshot.taken_at));
+            self.readings[host].cpu_used = observed.cpu_used;
+            let phase = period.as_seconds_f64() * phases.random::<f64>();
+            if period > Span::ZERO {
+                self.agenda.after(Span::from_seconds_f64(phase), Event::Read { host });
+            }
+        }
+    }
+
+    /// Reads one host, if it answers, and schedules the next time.
+    pub(super) fn read(&mut self, host: usize) {
+        if self.world.hosts[host].answers() {
+            self.read_at(host, self.agenda.now());
+        }
+        if self.collecting {
+            self.agenda.after(self.physics.collection_period, Event::Read { host });
+        }
+    }
+
+    fn read_at(&mut self, host: usize, at: Timestamp) {
+        let now = self.agenda.now();
+        let used = self.world.hosts[host].meter.read(now).used;
+        let reading = &mut self.readings[host];
+        if let Some(mean) = Meter::mean(used, reading.used, at.since(reading.observed_at)) {
+            reading.cpu_used = Some(mean);
+        }
+        reading.used = used;
+        reading.observed_at = at;
+        reading.sightings.clear();
+        for (&vm, &state) in &self.world.hosts[host].processes {
+            let job = self.active.iter().map(|index| &self.migrations[*index]);
+            let job = job.filter(|m| m.vm == vm && m.from == host).map(|m| m.progress(now)).next();
+            let runs = state == DomainState::Running;
+            let cpu_used = runs.then(|| self.world.cpu_given(host, vm));
+            reading.sightings.push(Sighting { vm, state, cpu_used, job });
+        }
+    }
+
+    /// The snapshot that the controller has now.
+    pub(super) fn observed(&mut self) -> Snapshot {
+        if self.physics.collection_period == Span::ZERO {
+            self.read_all();
+        }
+        let mut snapshot = Snapshot {
+            taken_at: self.agenda.now(),
+            hosts: BTreeMap::new(),
+            domains: Vec::new(),
+            orders: self.migrations.iter().filter_map(super::Migration::report).collect(),
+        };
+        for (truth, reading) in self.world.hosts.iter().zip(&self.readings) {
+            let host = Host {
+                state: if truth.lost { HostState::Unreachable } else { truth.state },
+                observed_at: reading.observed_at,
+                cpu: truth.cpu,
+                memory: truth.memory,
+                cpu_used: reading.cpu_used,
+                migration_bandwidth: truth.migration_bandwidth,
+            };
+            let sightings = reading.sightings.iter();
+            let domains = sightings.map(|s| self.domain(s, &truth.id, reading.observed_at));
+            snapshot.domains.extend(domains);
+            snapshot.hosts.insert(truth.id.clone(), host);
+        }
+        snapshot.normalise();
+        snapshot
+    }
+
+    /// Reads every host that answers, now.
+    pub(crate) fn read_all(&mut self) {
+        let now = self.agenda.now();
+        for host in 0..self.world.hosts.len() {
+            if self.world.hosts[host].answers() {
+                self.read_at(host, now);
+            }
+        }
+    }
+
+    /// Nobody looks any more: hosts are no longer read by themselves.
+    pub(crate) fn stop_reading(&mut self) {
+        self.collecting = false;
+    }
+
+    fn domain(&self, sighting: &Sighting, host: &HostId, observed_at: Timestamp) -> Domain {
+        let guest = &self.world.vms[sighting.vm];
+        Domain {
+            vm: guest.id.clone(),
+            uuid: guest.uuid.clone(),
+            host: host.clone(),
+            state: sighting.state,
+            observed_at,
+            vcpus: guest.vcpus,
+            memory: guest.memory,
+            resident: guest.resident,
+            cpu_used: sighting.cpu_used,
+            dirty: guest.dirty.clone(),
+            job: sighting.job,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The truth: hosts, guests and the processes in between, as nobody observes them directly.
+//!
+//! A host's processes are the one record of where a guest is, so a guest that is in two places, or
+//! in none, can be seen here like in a real cluster. CPU is metered lazily: a host's meter is
+//! brought up to date when its demand changes or when it is read.
+//!
+//! Never here: migrations under way, what the controller knows, or events.
+
+use std::collections::BTreeMap;
+
+use whimbrel_core::{
+    DomainState, HostState, Snapshot,
+    cluster::{DirtyReading, PlacementError},
+    ids::{HostId, VmId},
+    telemetry::DirtySample,
+    units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
+};
+
+use crate::{
+    memory::GuestMemory,
+    physics::Physics,
+    replay::{Replay, Track},
+};
+
+/// Hosts and guests, addressed by their position in name order.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) hosts: Vec<HostTruth>,
+    pub(crate) vms: Vec<VmTruth>,
+    host_index: BTreeMap<HostId, usize>,
+    vm_index: BTreeMap<VmId, usize>,
+}
+
+/// A host as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct HostTruth {
+    pub(crate) id: HostId,
+    /// Up or in maintenance: what it says of itself when it answers.
+    pub(crate) state: HostState,
+    pub(crate) cpu: MilliCores,
+    pub(crate) memory: Bytes,
+    pub(crate) migration_bandwidth: Option<BytesPerSecond>,
+    pub(crate) powered: bool,
+    /// Power-ons so far, and the one that it is booting from.
+    pub(crate) boots: u32,
+    pub(crate) booting: Option<u32>,
+    /// Link cuts in force; it is linked when there is none.
+    pub(crate) link_cuts: u32,
+    /// The keepalive ran out since it last answered.
+    pub(crate) lost: bool,
+    /// Counts silences: an event that belongs to an earlier one is stale.
+    pub(crate) silences: u32,
+    pub(crate) slowed_to: Option<BytesPerSecond>,
+    pub(crate) processes: BTreeMap<usize, DomainState>,
+    pub(crate) meter: Meter,
+}
+
+/// A guest as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct VmTruth {
+    pub(crate) id: VmId,
+    pub(crate) uuid: String,
+    pub(crate) vcpus: u32,
+    pub(crate) memory: Bytes,
+    pub(crate) resident: Option<Bytes>,
+    pub(crate) cpu: MilliCores,
+    /// Hosts where it runs and is metered.
+    runs_on: Vec<usize>,
+    pub(crate) dirty: Vec<DirtyReading>,
+    /// It was on a host whose power went; nobody else is to blame for its absence.
+    pub(crate) lost_to_power: bool,
+    pub(crate) cpu_track: Option<Track<MilliCores>>,
+    pub(crate) dirty_track: Option<Track<DirtySample>>,
+}
+
+/// CPU of one host, integrated exactly in millicore-microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Meter {
+    capacity: u64,
+    demand: u64,
+    since: Timestamp,
+    pub(crate) demanded: u128,
+    pub(crate) used: u128,
+    pub(crate) overloaded: Span,
+}
+
+impl Meter {
+    fn new(capacity: MilliCores, now: Timestamp) -> Self {
+        Self { capacity: capacity.get(), since: now, ..Self::default() }
+    }
+
+    /// Brings the integrals up to `now`.
+    pub(crate) fn read(&mut self, now: Timestamp) -> Self {
+        let span = now.since(self.since);
+        let micros = u128::from(span.as_micros());
+        self.demanded += u128::from(self.demand) * micros;
+        self.used += u128::from(self.demand.min(self.capacity)) * micros;
+        if self.demand > self.capacity {
+            self.overloaded += span;
+        }
+        self.since = now;
+        *self
+    }
+
+    /// CPU that was wanted and not given.
+    pub(crate) fn contention_core_seconds(&self) -> f64 {
+        (self.demanded - self.used) as f64 / 1e9
+    }
+
+    /// Mean of an integral since it was `before`.
+    pub(crate) fn mean(now: u128, before: u128, span: Span) -> Option<MilliCores> {
+        let micros = u128::from(span.as_micros());
+        let mean = now.saturating_sub(before).checked_div(micros)?;
+        u64::try_from(mean).ok().map(MilliCores::new)
+    }
+
+    /// What a guest that wants `cpu` gets here.
+    fn given(&self, cpu: MilliCores) -> MilliCores {
+        if self.demand <= self.capacity {
+            return cpu;
+        }
+        let given = u128::from(cpu.get()) * u128::from(self.capacity) / u128::from(self.demand);
+        u64::try_from(given).map_or(cpu, MilliCores::new)
+    }
+}
+
+impl World {
+    /// The world that `snapshot` shows.
+    ///
+    /// A domain that was about to arrive or to leave is taken as not being there; migrations of
+    /// others are taken as not running. A host that did not answer is taken as cut off, with its
+    /// guests running as last seen.
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        replay: Option<&Replay>,
+    ) -> Result<Self, PlacementError> {
+        snapshot.placement()?;
+        let now = snapshot.taken_at;
+        let hosts: Vec<HostTruth> =
+            snapshot.hosts.iter().map(|(id, host)| HostTruth::new(id, host, now)).collect();
+        let host_index = hosts.iter().enumerate().map(|(i, h)| (h.id.clone(), i)).collect();
+        let mut world = Self { hosts, vms: Vec::new(), host_index, vm_index: BTreeMap::new() };
+        let mut sightings: Vec<_> = snapshot.domains.iter().collect();
+        // Where it lives comes first: that sighting describes the guest.
+        sightings.sort_by_key(|d| (&d.vm, !d.state.lives_here(), &d.host));
+        for sighting in sightings {
+            let Some(host) = world.host(&sighting.host) else { continue };
+            let vm = world.vm(&sighting.vm).unwrap_or_else(|| world.add(sighting));
+            let kept = sighting.state.lives_here() || sighting.state == DomainState::ShutOff;
+            if kept {
+                world.place(host, vm, sighting.state, now);
+            }
+        }
+        for vm in &mut world.vms {
+            vm.record(replay);
+        }
+        Ok(world)
+    }
+
+    fn add(&mut self, domain: &whimbrel_core::Domain) -> usize {
+        let index = self.vms.len();
+        self.vm_index.insert(domain.vm.clone(), index);
+        self.vms.push(VmTruth {
+            id: domain.vm.clone(),
+            uuid: domain.uuid.clone(),
+            vcpus: domain.vcpus,
+            memory: domain.memory,
+            resident: domain.resident,
+            cpu: domain.cpu_used.unwrap_or_default(),
+            runs_on: Vec::new(),
+            dirty: domain.dirty.clone(),
+            lost_to_power: false,
+            cpu_track: None,
+            dirty_track: None,
+        });
+        index
+    }
+
+    /// Position of a host.
+    pub(crate) fn host(&self, id: &HostId) -> Option<usize> {
+        self.host_index.get(id).copied()
+    }
+
+    /// Position of a guest.
+    pub(crate) fn vm(&self, id: &VmId) -> Option<usize> {
+        self.vm_index.get(id).copied()
+    }
+
+    /// Puts a process of `vm` on `host`, or changes its state.
+    pub(crate) fn place(&mut self, host: usize, vm: usize, state: DomainState, now: Timestamp) {
+        let before = self.hosts[host].processes.insert(vm, state);
+        self.demand_changes(host, vm, before, Some(state), now);
+    }
+
+    /// Takes the process of `vm` off `host`.
+    pub(crate) fn remove(&mut self, host: usize, vm: usize, now: Timestamp) {
+        let before = self.hosts[host].processes.remove(&vm);
+        self.demand_changes(host, vm, before, None, now);
+    }
+
+    fn demand_changes(
+        &mut self,
+        host: usize,
+        vm: usize,
+        before: Option<DomainState>,
+        after: Option<DomainState>,
+        now: Timestamp,
+    ) {
+        let runs = |state| state == Some(DomainState::Running);
+        let (meter, vm) = (&mut self.hosts[host].meter, &mut self.vms[vm]);
+        meter.read(now);
+        if runs(before) {
+            meter.demand = meter.demand.saturating_sub(vm.cpu.get());
+            vm.runs_on.retain(|other| *other != host);
+        }
+        if runs(after) {
+            meter.demand = meter.demand.saturating_add(vm.cpu.get());
+            vm.runs_on.push(host);
+        }
+    }
+
+    /// Changes what a guest wants of its host's CPU.
+    pub(crate) fn set_cpu(&mut self, vm: usize, cpu: MilliCores, now: Timestamp) {
+        let vm = &mut self.vms[vm];
+        for host in &vm.runs_on {
+            let meter = &mut self.hosts[*host].meter;
+            meter.read(now);
+            meter.demand = meter.demand.saturating_sub(vm.cpu.get()).saturating_add(cpu.get());
+        }
+        vm.cpu = cpu;
+    }
+
+    /// Ends every process on `host`; guests that were nowhere else are gone.
+    pub(crate) fn cut_power(&mut self, host: usize, now: Timestamp) {
+        let processes = std::mem::take(&mut self.hosts[host].processes);
+        for (vm, state) in processes {
+            self.demand_changes(host, vm, Some(state), None, now);
+            if matches!(state, DomainState::Running | DomainState::Paused | DomainState::Outgoing) {
+                self.vms[vm].lost_to_power = true;
+            }
+        }
+    }
+
+    /// CPU that a guest gets on `host`.
+    pub(crate) fn cpu_given(&self, host: usize, vm: usize) -> MilliCores {
+        self.hosts[host].meter.given(self.vms[vm].cpu)
+    }
+
+    /// Memory of all processes on `host`, arriving ones included.
+    pub(crate) fn memory_used(&self, host: usize) -> Bytes {
+        let holds = |state: &DomainState| *state != DomainState::ShutOff;
+        let processes = self.hosts[host].processes.iter().filter(|(_, state)| holds(state));
+        processes.map(|(vm, _)| self.vms[*vm].memory).sum()
+    }
+
+    /// A guest's memory as it is being written now.
+    pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
+        let vm = &self.vms[vm];
+        GuestMemory::new(vm.memory, vm.resident, &vm.dirty, physics.unmeasured_writes)
+    }
+}
+
+impl HostTruth {
+    fn new(id: &HostId, host: &whimbrel_core::Host, now: Timestamp) -> Self {
+        let silent = host.state == HostState::Unreachable;
+        Self {
+            id: id.clone(),
+            state: if silent { HostState::Up } else { host.state },
+            cpu: host.cpu,
+            memory: host.memory,
+            migration_bandwidth: host.migration_bandwidth,
+            powered: true,
+            boots: 0,
+            booting: None,
+            link_cuts: u32::from(silent),
+            lost: silent,
+            silences: 0,
+            slowed_to: None,
+            processes: BTreeMap::new(),
+            meter: Meter::new(host.cpu, now),
+        }
+    }
+
+    /// Whether it answers and carries streams.
+    pub(crate) fn answers(&self) -> bool {
+        self.powered && self.link_cuts == 0
+    }
+
+    /// What its NIC carries in each direction, bytes a second.
+    pub(crate) fn nic(&self, physics: &Physics) -> f64 {
+        if !self.answers() {
+            return 0.0;
+        }
+        let usual = self.migration_bandwidth.unwrap_or(physics.link_bandwidth);
+        self.slowed_to.unwrap_or(usual).as_f64()
+    }
+}
+
+impl VmTruth {
+    fn record(&mut self, replay: Option<&Replay>) {
+        let Some(replay) = replay else { return };
+        if let Some(series) = replay.cpu.get(&self.id) {
+            self.cpu_track = Track::new(series.clone());
+        }
+        if let Some(series) = replay.dirty.get(&self.id) {
+            let samples = series.iter().map(|sample| (sample.at, sample.clone())).collect();
+            self.dirty_track = Track::new(samples);
+            if self.dirty_track.is_some() {
+                self.dirty.clear();
+            }
+        }
+    }
+
+    /// Takes a recorded dirty-rate window as measured at `now`, in place of the last one of its
+    /// length.
+    pub(crate) fn measure(&mut self, sample: &DirtySample, now: Timestamp) {
+        let reading =
+            DirtyReading { window: sample.window, unique: sample.unique, measured_at: now };
+        match self.dirty.iter_mut().find(|r| r.window == sample.window) {
+            Some(place) => *place = reading,
+            None => self.dirty.push(reading),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The simulator with the real engine: laboratory figures, scenarios, crashes, determinism.
+
+#[cfg(test)]
+mod chaos;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod determinism;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod world;
