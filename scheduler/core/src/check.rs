@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    cluster::{Domain, HostState, PlacementError, Snapshot},
+    cluster::{Domain, DomainState, HostState, PlacementError, Snapshot},
     digest::Digest,
     ids::{HostId, VmId},
     plan::{Goal, Move, Plan, PlanError, Wave},
@@ -20,6 +20,9 @@ mod note;
 pub use note::{Note, Problem, Severity};
 
 /// Every note on `plan`; it may run when none is fatal.
+///
+/// `snapshot` need not be the plan's parent: before a plan is applied it is replayed on the cluster
+/// as it is then, and every difference that matters is a note.
 ///
 /// `now` is compared with the age of the snapshot that the plan was made from.
 ///
@@ -118,6 +121,12 @@ impl<'a> Replay<'a> {
                 Problem::OtherMachine { planned: one.uuid.clone(), found: domain.uuid.clone() },
             );
         }
+        if domain.job.is_some() {
+            self.note(&one.vm, Problem::AlreadyMigrating);
+        }
+        if domain.state != DomainState::Running {
+            self.note(&one.vm, Problem::NotRunning { state: domain.state });
+        }
         match self.place.get(&one.vm) {
             Some(place) if **place == one.from => {}
             place => {
@@ -174,8 +183,14 @@ impl<'a> Replay<'a> {
                 self.place.get(&d.vm).is_some_and(|place| *place == id)
                     || moved.get(&d.vm).is_some_and(|one| one.to == *id)
             });
+            // Strangers on their way in hold memory too.
+            let arriving = self
+                .snapshot
+                .domains
+                .iter()
+                .filter(|d| d.host == *id && d.state == DomainState::Incoming);
             let (mut memory, mut vcpus) = (Bytes::ZERO, 0u64);
-            for domain in here {
+            for domain in here.copied().chain(arriving) {
                 memory += domain.memory;
                 vcpus += u64::from(domain.vcpus);
             }

@@ -87,9 +87,10 @@ pub(crate) fn judge(
     let idle = !call_active && source.is_none_or(|domain| domain.job.is_none());
     if silent(&order.to) {
         let runs = source.is_some_and(|domain| domain.state == DomainState::Running);
-        return match runs && idle {
-            true => at_source(order, report, cancel_asked, RestsOn::Source, settings),
-            false => unseen(&order.to, order, snapshot, settings),
+        return if runs && idle {
+            at_source(order, report, cancel_asked, RestsOn::Source, settings)
+        } else {
+            unseen(&order.to, order, snapshot, settings)
         };
     }
     let target = sighting(snapshot, order, &order.to);

@@ -100,7 +100,7 @@ impl Advisor {
                 "domain {vm} is not in the snapshot (hint: domains are {known})"
             ))
         })?;
-        self.targets(snapshot, domain, to)?
+        targets(snapshot, domain, to)?
             .into_iter()
             .map(|host| {
                 let request = MigrationRequest {
@@ -115,35 +115,6 @@ impl Advisor {
                 Ok((host.clone(), prediction))
             })
             .collect()
-    }
-
-    fn targets<'a>(
-        &self,
-        snapshot: &'a Snapshot,
-        domain: &Domain,
-        to: Option<&HostId>,
-    ) -> Result<Vec<&'a HostId>, Failure> {
-        let Some(to) = to else {
-            let up = snapshot
-                .hosts
-                .iter()
-                .filter(|(id, host)| host.state == HostState::Up && **id != domain.host);
-            return Ok(up.map(|(id, _)| id).collect());
-        };
-        let known = || snapshot.hosts.keys().map(HostId::as_str).collect::<Vec<_>>().join(", ");
-        let (id, _) = snapshot.hosts.get_key_value(to).ok_or_else(|| {
-            Failure::not_found(format!(
-                "host {to} is not in the snapshot (hint: hosts are {})",
-                known()
-            ))
-        })?;
-        if *id == domain.host {
-            return Err(Failure::invalid(format!(
-                "domain {} is on {to} already (hint: name another host, or none for all)",
-                domain.vm
-            )));
-        }
-        Ok(vec![id])
     }
 
     /// What the path carries: measured where migrations ran, assumed by the policy elsewhere.
@@ -268,4 +239,33 @@ impl Advisor {
         let curve = fit.curve(domain.memory);
         Some(windows.iter().map(|window| (*window, curve.unique(*window))).collect())
     }
+}
+
+/// `to` if it is a host other than the domain's own; without it every host that is up.
+fn targets<'a>(
+    snapshot: &'a Snapshot,
+    domain: &Domain,
+    to: Option<&HostId>,
+) -> Result<Vec<&'a HostId>, Failure> {
+    let Some(to) = to else {
+        let up = snapshot
+            .hosts
+            .iter()
+            .filter(|(id, host)| host.state == HostState::Up && **id != domain.host);
+        return Ok(up.map(|(id, _)| id).collect());
+    };
+    let known = || snapshot.hosts.keys().map(HostId::as_str).collect::<Vec<_>>().join(", ");
+    let (id, _) = snapshot.hosts.get_key_value(to).ok_or_else(|| {
+        Failure::not_found(format!(
+            "host {to} is not in the snapshot (hint: hosts are {})",
+            known()
+        ))
+    })?;
+    if *id == domain.host {
+        return Err(Failure::invalid(format!(
+            "domain {} is on {to} already (hint: name another host, or none for all)",
+            domain.vm
+        )));
+    }
+    Ok(vec![id])
 }

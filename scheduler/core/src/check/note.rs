@@ -5,7 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::{
-    cluster::HostState,
+    cluster::{DomainState, HostState},
     ids::HostId,
     units::{Bytes, Share, Span},
 };
@@ -42,6 +42,10 @@ pub enum Problem {
     OtherMachine { planned: String, found: String },
     #[error("should be on {planned} when its turn comes, but is on {found} (hint: plan again)")]
     NotAtSource { planned: HostId, found: String },
+    #[error("is already being migrated (hint: wait until that has ended, then plan again)")]
+    AlreadyMigrating,
+    #[error("is {state:?} and cannot be migrated live (hint: resume it, then plan again)")]
+    NotRunning { state: DomainState },
     #[error("would move to where it is")]
     GoesNowhere,
     #[error("moves twice in one wave")]

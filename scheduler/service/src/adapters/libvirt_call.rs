@@ -24,7 +24,7 @@ use whimbrel_core::{
 use super::libvirt_cluster::{HostLink, SharedCall, locked};
 
 /// How long an adopted order is followed after its deadline before its thread gives up.
-const FOLLOW_AFTER_DEADLINE: Duration = Duration::from_secs(60);
+const FOLLOW_AFTER_DEADLINE: Duration = Duration::from_mins(1);
 
 /// How often an adopted order's target is asked for figures.
 const FOLLOW_PERIOD: Duration = Duration::from_millis(500);

@@ -166,7 +166,7 @@ mod live {
         journal: &mut dyn Journal,
     ) -> Result<Execution, Failure> {
         let mut progress = Progress::new();
-        let interrupts = interrupt::watch();
+        interrupt::watch();
         loop {
             engine.tick(cluster, journal).map_err(Failure::unavailable)?;
             let execution = engine.execution();
@@ -174,7 +174,7 @@ mod live {
             if execution.ended {
                 return Ok(execution);
             }
-            match interrupts.count() {
+            match interrupt::count() {
                 0 => {}
                 1 => {
                     if !execution.cancelled {

@@ -35,11 +35,11 @@ pub(super) fn run(common: &Common, own: &CollectArguments) -> Result<Ending, Fai
     let config = Config::load(&common.config, &common.set)?;
     let keep = if own.keep_nothing { Keep::Nothing } else { Keep::Telemetry };
     let mut cluster = wiring::cluster(&config, keep)?;
-    let interrupts = super::interrupt::watch();
+    super::interrupt::watch();
     let begun = cluster.now();
     let terminal = std::io::stdout().is_terminal();
     let mut next_line = begun;
-    while interrupts.count() == 0 {
+    while super::interrupt::count() == 0 {
         thread::sleep(Duration::from_millis(200));
         let snapshot = cluster.observe();
         let now = snapshot.taken_at;

@@ -147,8 +147,9 @@ impl Candidate {
             self.terms.iter().map(|term| (format!("planned_{}", term.name), term.after)).collect();
         let outcome = &self.outcome;
         let left = self.plan.moves().count() - outcome.arrived();
-        let seconds =
-            |span: Option<whimbrel_core::units::Span>| span.map_or(0.0, |s| s.as_seconds_f64());
+        let seconds = |span: Option<whimbrel_core::units::Span>| {
+            span.map_or(0.0, whimbrel_core::units::Span::as_seconds_f64)
+        };
         terms.extend([
             ("simulated_contention_core_seconds".to_owned(), outcome.contention_core_seconds()),
             ("simulated_moves_not_arrived".to_owned(), left as f64),

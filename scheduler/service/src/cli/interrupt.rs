@@ -8,11 +8,8 @@ use std::sync::{
 static COUNT: AtomicU32 = AtomicU32::new(0);
 static HANDLER: OnceLock<()> = OnceLock::new();
 
-/// How often the person pressed Ctrl-C since [`watch`].
-pub(super) struct Interrupts;
-
 /// Counts from now on.
-pub(super) fn watch() -> Interrupts {
+pub(super) fn watch() {
     HANDLER.get_or_init(|| {
         // A program that cannot count signals is ended by them, as any other.
         if let Err(error) = ctrlc::set_handler(|| {
@@ -21,12 +18,9 @@ pub(super) fn watch() -> Interrupts {
             tracing::warn!("Ctrl-C will not cancel cleanly: {error}");
         }
     });
-    Interrupts
 }
 
-impl Interrupts {
-    /// Times so far.
-    pub(super) fn count(&self) -> u32 {
-        COUNT.load(Ordering::SeqCst)
-    }
+/// How often the person pressed Ctrl-C since [`watch`].
+pub(super) fn count() -> u32 {
+    COUNT.load(Ordering::SeqCst)
 }

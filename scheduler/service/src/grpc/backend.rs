@@ -113,6 +113,8 @@ fn code(problem: &Problem) -> &'static str {
         Problem::UnknownDomain => "unknown-domain",
         Problem::OtherMachine { .. } => "other-machine",
         Problem::NotAtSource { .. } => "not-at-source",
+        Problem::AlreadyMigrating => "already-migrating",
+        Problem::NotRunning { .. } => "not-running",
         Problem::GoesNowhere => "goes-nowhere",
         Problem::MovedTwiceInWave => "moved-twice-in-wave",
         Problem::UnknownHost { .. } => "unknown-host",
