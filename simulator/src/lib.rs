@@ -42,7 +42,7 @@ pub use expect::Expectations;
 pub use fault::Fault;
 pub use journal::{CrashPoint, MemoryJournal};
 pub use outcome::{HostOutcome, Outcome, UsePoint};
-pub use physics::Physics;
+pub use physics::{Physics, content_of};
 pub use replay::Replay;
 pub use run::{Death, Restart, SimulationError, SimulationOptions, simulate};
 pub use scenario::{Scenario, ScenarioError, ScenarioReport};

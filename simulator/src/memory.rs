@@ -39,20 +39,17 @@ pub(crate) struct GuestMemory {
 const CLASSES_MAX: usize = 16;
 
 impl GuestMemory {
-    /// Memory of `memory` of which `resident` was ever touched, as `readings` show it being
+    /// Memory of `memory` of which at most `touched` has content, as `readings` show it being
     /// written; without a usable reading, at `unmeasured`.
-    ///
-    /// The process's resident memory includes QEMU's own, so it is an upper bound of the pages
-    /// with content.
     pub(crate) fn new(
         memory: Bytes,
-        resident: Option<Bytes>,
+        touched: Option<Bytes>,
         readings: &[DirtyReading],
         unmeasured: BytesPerSecond,
     ) -> Self {
         let page = GUEST_PAGE.as_f64();
         let total_pages = (memory.as_f64() / page).ceil();
-        let touched = resident.map_or(total_pages, |r| (r.as_f64() / page).min(total_pages));
+        let touched = touched.map_or(total_pages, |r| (r.as_f64() / page).min(total_pages));
         let mut points = points(readings, touched);
         if points.is_empty() && readings.is_empty() {
             points.push((1.0, (unmeasured.as_f64() / page).min(touched)));

@@ -13,6 +13,10 @@ use whimbrel_core::{
 
 use crate::kernel::Streams;
 
+mod learnt;
+
+pub use learnt::content_of;
+
 /// Physical constants of migrations and of what is seen of them. Files may give any subset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

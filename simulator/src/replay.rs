@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use whimbrel_core::{
     ids::VmId,
     telemetry::DirtySample,
-    units::{MilliCores, Span, Timestamp},
+    units::{Bytes, MilliCores, Span, Timestamp},
 };
 
 /// Recorded series by domain. Domains without one keep what the snapshot says of them.
@@ -22,6 +22,9 @@ pub struct Replay {
     /// Dirty-rate windows. A domain that has any here starts with the newest of each length, not
     /// with the snapshot's.
     pub dirty: BTreeMap<VmId, Vec<DirtySample>>,
+    /// Memory that past migrations showed not to be all-zero. Where it is absent, the process's
+    /// resident memory is the upper bound.
+    pub content: BTreeMap<VmId, Bytes>,
 }
 
 /// A periodic series with the sample that comes next.

@@ -63,6 +63,8 @@ pub(crate) struct VmTruth {
     pub(crate) vcpus: u32,
     pub(crate) memory: Bytes,
     pub(crate) resident: Option<Bytes>,
+    /// Memory that was seen not to be all-zero, where it was.
+    pub(crate) content: Option<Bytes>,
     pub(crate) cpu: MilliCores,
     /// Hosts where it runs and is metered.
     runs_on: Vec<usize>,
@@ -166,6 +168,7 @@ impl World {
             vcpus: domain.vcpus,
             memory: domain.memory,
             resident: domain.resident,
+            content: None,
             cpu: domain.cpu_used.unwrap_or_default(),
             runs_on: Vec::new(),
             dirty: domain.dirty.clone(),
@@ -256,7 +259,8 @@ impl World {
     /// A guest's memory as it is being written now.
     pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
         let vm = &self.vms[vm];
-        GuestMemory::new(vm.memory, vm.resident, &vm.dirty, physics.unmeasured_writes)
+        let touched = vm.content.into_iter().chain(vm.resident).min();
+        GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes)
     }
 }
 
@@ -299,6 +303,7 @@ impl HostTruth {
 impl VmTruth {
     fn record(&mut self, replay: Option<&Replay>) {
         let Some(replay) = replay else { return };
+        self.content = replay.content.get(&self.id).copied();
         if let Some(series) = replay.cpu.get(&self.id) {
             self.cpu_track = Track::new(series.clone());
         }

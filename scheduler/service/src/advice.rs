@@ -11,12 +11,12 @@ use whimbrel_core::{
     plan::Term,
     predict::MigrationRequest,
     telemetry::MigrationRecord,
-    units::{BytesPerSecond, Span, Timestamp},
+    units::{Bytes, BytesPerSecond, Span, Timestamp},
 };
 use whimbrel_models::{Calibration, ReplayPredictor};
 use whimbrel_planner::{PlanFailure, PlanRequest};
 use whimbrel_simulator::{
-    Bands, Outcome, Physics, Replay, SimulationOptions, simulate, simulate_many,
+    Bands, Outcome, Physics, Replay, SimulationOptions, content_of, simulate, simulate_many,
 };
 
 use crate::Failure;
@@ -43,6 +43,8 @@ pub struct Situation {
 pub struct Advisor {
     policy: Policy,
     predictor: ReplayPredictor,
+    physics: Physics,
+    content: BTreeMap<VmId, Bytes>,
 }
 
 /// A plan with all that was found out about it.
@@ -68,7 +70,14 @@ pub struct Proof {
 impl Advisor {
     /// Under `policy`, taught by `history`.
     pub fn new(policy: Policy, history: &[MigrationRecord]) -> Self {
-        Self { policy, predictor: ReplayPredictor { calibration: Calibration::fit(history) } }
+        let physics =
+            Physics { link_bandwidth: policy.limits.path_bandwidth, ..Physics::default() };
+        Self {
+            policy,
+            predictor: ReplayPredictor { calibration: Calibration::fit(history) },
+            physics: physics.learnt(history),
+            content: content_of(history),
+        }
     }
 
     /// The policy.
@@ -205,11 +214,11 @@ impl Advisor {
         SimulationOptions {
             seed: plan.parent.seed,
             horizon: waves.sum::<Span>() + SIMULATED_AFTER_PLAN,
-            replay: situation.replay.clone(),
-            physics: Physics {
-                link_bandwidth: self.policy.limits.path_bandwidth,
-                ..Physics::default()
-            },
+            replay: Some(Replay {
+                content: self.content.clone(),
+                ..situation.replay.clone().unwrap_or_default()
+            }),
+            physics: self.physics.clone(),
             engine: whimbrel_engine::EngineSettings {
                 memory_reserve: self.policy.limits.memory_reserve,
                 ..whimbrel_engine::EngineSettings::default()
@@ -230,11 +239,7 @@ impl Advisor {
     }
 
     /// The fitted unique-dirty curve of `domain` at `windows`, where it has readings.
-    pub fn curve(
-        &self,
-        domain: &Domain,
-        windows: &[Span],
-    ) -> Option<Vec<(Span, whimbrel_core::units::Bytes)>> {
+    pub fn curve(&self, domain: &Domain, windows: &[Span]) -> Option<Vec<(Span, Bytes)>> {
         let fit = whimbrel_models::fit::CurveFit::new(&domain.dirty, domain.memory).ok()?;
         let curve = fit.curve(domain.memory);
         Some(windows.iter().map(|window| (*window, curve.unique(*window))).collect())

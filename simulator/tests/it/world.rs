@@ -22,7 +22,7 @@ fn vm() -> VmId {
 fn recorded(start: Timestamp) -> Replay {
     let after = |seconds| start + Span::from_seconds(seconds);
     let cpu = vec![(start, MilliCores::cores(1)), (after(10), MilliCores::cores(5))];
-    Replay { cpu: BTreeMap::from([(vm(), cpu)]), dirty: BTreeMap::new() }
+    Replay { cpu: BTreeMap::from([(vm(), cpu)]), ..Replay::default() }
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_recorded_burst_of_writes_makes_a_migration_longer() {
         unique: Bytes::mib(mib),
     };
     let writes = vec![sample(0, 0), sample(2, 90), sample(20, 0), sample(600, 0)];
-    let replay = Replay { cpu: BTreeMap::new(), dirty: BTreeMap::from([(vm(), writes)]) };
+    let replay = Replay { dirty: BTreeMap::from([(vm(), writes)]), ..Replay::default() };
     let total = |replay| {
         let options = SimulationOptions { replay, ..quiet.options() };
         let outcome = simulate(&plan, &snapshot, &options).unwrap();
