@@ -1,1 +1,11 @@
-//! Benchmarks of Whimbrel
+//! Inputs of the benchmarks, made up from fixed seeds: a fleet of hosts that answer at once, and
+//! clusters with readings of every VM.
+//!
+//! Shared by the benchmarks and by `whimbrel-figures`, so that a figure times what a benchmark
+//! times. Never here: files, hosts, or inputs that differ from run to run.
+
+pub mod cluster;
+pub mod cpu_time;
+pub mod fleet;
+mod gate;
+pub mod record;

@@ -60,7 +60,19 @@ impl SnapshotSource {
     /// # Errors
     /// [`DatasetError`] when a part or the inventory cannot be read.
     pub fn load(dir: &Path) -> Result<Self, DatasetError> {
-        let reader = TelemetryReader::open(dir)?;
+        Self::read(dir, &TelemetryReader::open(dir)?)
+    }
+
+    /// The same without what is older than `from`: what a program that runs for months can hold.
+    ///
+    /// # Errors
+    /// As [`SnapshotSource::load`].
+    pub fn load_since(dir: &Path, from: Timestamp) -> Result<Self, DatasetError> {
+        let end = Timestamp::from_micros(u64::MAX);
+        Self::read(dir, &TelemetryReader::open(dir)?.between(from, end))
+    }
+
+    fn read(dir: &Path, reader: &TelemetryReader) -> Result<Self, DatasetError> {
         let inventory = Inventory::read(dir)?;
         let mut hosts: BTreeMap<HostId, HostHistory> =
             inventory.hosts.keys().map(|host| (host.clone(), HostHistory::default())).collect();

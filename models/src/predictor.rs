@@ -88,7 +88,7 @@ impl Predictor for ReplayPredictor {
             let (migration, curve) = ground.draw(&mut draws);
             let run = replay(&migration, &curve);
             if run.converged {
-                converged.push(ground.figures(&run, &mut draws));
+                converged.push(ground.figures(&migration, &run, &mut draws));
             } else {
                 hung.push((migration, curve));
             }
@@ -100,8 +100,10 @@ impl Predictor for ReplayPredictor {
             caveats.push(caveats::needs_limit(stall.downtime_limit_needed));
             converged = hung
                 .iter()
-                .filter_map(|(m, c)| with_enough_limit(m, c, stall.downtime_limit_needed))
-                .map(|run| ground.figures(&run, &mut draws))
+                .filter_map(|(m, c)| {
+                    Some((m, with_enough_limit(m, c, stall.downtime_limit_needed)?))
+                })
+                .map(|(migration, run)| ground.figures(migration, &run, &mut draws))
                 .collect();
         }
         Ok(prediction(converges, &converged, stall, caveats))
@@ -227,15 +229,18 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// What `run` costs with fixed costs and the usual remaining error.
-    fn figures(&self, run: &Replay, draws: &mut Draws) -> Figures {
+    /// What `run` costs with fixed costs and the usual remaining error. However lucky the error,
+    /// every page with content is sent once and no faster than the stream flows.
+    fn figures(&self, migration: &PreCopy, run: &Replay, draws: &mut Draws) -> Figures {
         let known = self.calibration;
         let fixed = known.fixed_cost.as_seconds_f64() * draws.factor(known.fixed_cost_spread);
         let stopped = run.stopped.as_seconds_f64() + known.downtime_constant.as_seconds_f64();
         let total = fixed + run.copying.as_seconds_f64() + stopped;
+        let once = migration.non_zero.as_f64();
         Figures {
-            total: total * draws.factor(known.time_residual),
-            transferred: run.transferred.as_f64() * draws.factor(known.bytes_residual),
+            total: (total * draws.factor(known.time_residual))
+                .max(once / migration.stream.as_f64()),
+            transferred: (run.transferred.as_f64() * draws.factor(known.bytes_residual)).max(once),
             downtime: stopped * draws.factor(known.downtime_residual),
         }
     }

@@ -11,7 +11,7 @@ use whimbrel_core::{
     plan::Term,
     predict::MigrationRequest,
     telemetry::MigrationRecord,
-    units::{Bytes, BytesPerSecond, Span, Timestamp},
+    units::{Bytes, BytesPerSecond, Share, Span, Timestamp},
 };
 use whimbrel_models::{Calibration, ReplayPredictor};
 use whimbrel_planner::{PlanFailure, PlanRequest};
@@ -61,10 +61,24 @@ pub struct Proposal {
 /// How a plan went in the simulator.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// Under the plan's own seed.
+    /// Under the first seed, the plan's own unless another was asked for.
     pub outcome: Outcome,
     /// Under several seeds.
     pub bands: Bands,
+}
+
+impl Proposal {
+    /// Whether checker and simulator let the plan pass.
+    pub fn may_run(&self) -> bool {
+        check::passes(&self.notes) && self.proof.passes()
+    }
+}
+
+impl Proof {
+    /// Whether nothing happened in any run that must never happen.
+    pub fn passes(&self) -> bool {
+        self.bands.violated == Share::ZERO
+    }
 }
 
 impl Advisor {
@@ -188,7 +202,20 @@ impl Advisor {
     /// # Errors
     /// [`Failure`] when it cannot be simulated.
     pub fn prove(&self, plan: &Plan, situation: &Situation) -> Result<Proof, Failure> {
-        let options = self.simulation(plan, situation);
+        self.prove_from(plan, situation, plan.parent.seed)
+    }
+
+    /// What the simulator says of `plan` under `seed` and those after it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be simulated.
+    pub fn prove_from(
+        &self,
+        plan: &Plan,
+        situation: &Situation,
+        seed: u64,
+    ) -> Result<Proof, Failure> {
+        let options = SimulationOptions { seed, ..self.simulation(plan, situation) };
         let snapshot = &situation.snapshot;
         let outcome = simulate(plan, snapshot, &options).map_err(Failure::invalid)?;
         let seeds = (0..SEEDS).map(|offset| options.seed.wrapping_add(offset));

@@ -16,6 +16,8 @@ use whimbrel_core::{
     units::{Bytes, MilliCores, Share, Span},
 };
 
+#[cfg(feature = "serve")]
+use crate::grpc::Security;
 use crate::{Failure, files};
 
 /// Prefix of environment variables that set a value: `WHIMBREL__COLLECT__PERIOD="5 s"`.
@@ -32,7 +34,7 @@ pub struct Config {
     #[serde(default)]
     pub policy: Option<PathBuf>,
     /// The hosts. At least one; names are unique.
-    #[serde(rename = "host")]
+    #[serde(rename = "host", default)]
     pub hosts: Vec<HostConfig>,
     /// How hosts are read.
     #[serde(default)]
@@ -68,7 +70,7 @@ pub struct HostConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectConfig {
-    /// Time between two readings of a host. Range 200 ms..=10 min.
+    /// Time between two readings of a host. Range 100 ms..=1 h.
     pub period: Span,
     /// Windows in which unique dirty memory is measured. Whole seconds, 1 s..=60 s.
     pub dirty_windows: Vec<Span>,
@@ -152,6 +154,33 @@ impl CollectConfig {
     }
 }
 
+#[cfg(feature = "serve")]
+impl ServeConfig {
+    /// How the API's socket is protected. Without TLS only when that is `insecure_loopback`'s wish.
+    ///
+    /// # Errors
+    /// [`Failure`] naming the key that is missing.
+    pub fn security(&self, insecure_loopback: bool) -> Result<Security, Failure> {
+        if insecure_loopback {
+            return Ok(Security::InsecureLoopback);
+        }
+        let given = |key: &str, path: &Option<PathBuf>| {
+            path.clone().ok_or_else(|| {
+                Failure::invalid(format!(
+                    "[serve] has no {key}, and the API is not served without mutual TLS \
+                     (hint: give certificate, key and client_authority; to try it out on this \
+                     machine alone: --insecure-loopback)"
+                ))
+            })
+        };
+        Ok(Security::MutualTls {
+            cert: given("certificate", &self.certificate)?,
+            key: given("key", &self.key)?,
+            client_ca: given("client_authority", &self.client_authority)?,
+        })
+    }
+}
+
 impl Config {
     /// Reads `path`, applies overrides and checks every value.
     ///
@@ -161,26 +190,14 @@ impl Config {
         let text = files::read_text(path)?;
         let mut table: toml::Table =
             toml::from_str(&text).map_err(|e| Failure::invalid(e).about(path.display()))?;
-        for (name, value) in std::env::vars() {
-            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
-                let key = key.to_lowercase().replace("__", ".");
-                set(&mut table, &key, &value).map_err(|e| e.about(&name))?;
-            }
-        }
-        for assignment in overrides {
-            let (key, value) = assignment.split_once('=').ok_or_else(|| {
-                Failure::invalid(format!(
-                    "--set {assignment:?} has no '=' (hint: --set collect.period=\"5 s\")"
-                ))
-            })?;
-            set(&mut table, key.trim(), value.trim()).map_err(|e| e.about("--set"))?;
-        }
+        let set_by = set_from_outside(&mut table, overrides)?;
+        let untouched = set_by.is_empty();
+        let source = [vec![path.display().to_string()], set_by].concat().join(" with ");
         // The untouched file is parsed from its text, so that errors point to its lines.
-        let untouched =
-            toml::from_str::<toml::Table>(&text).is_ok_and(|original| original == table);
         let parsed = if untouched { toml::from_str(&text) } else { table.try_into() };
-        let mut config: Self = parsed.map_err(|e| Failure::invalid(e).about(path.display()))?;
-        config.check().map_err(|e| e.about(path.display()))?;
+        let mut config: Self =
+            parsed.map_err(|e| Failure::invalid(key_first(&e.to_string())).about(&source))?;
+        config.check().map_err(|e| e.about(&source))?;
         config.resolve(path.parent().unwrap_or(Path::new(".")));
         Ok(config)
     }
@@ -196,6 +213,17 @@ impl Config {
                 return Err(Failure::invalid(format!(
                     "host {} is given twice (hint: host names are unique)",
                     host.name
+                )));
+            }
+            if [Some(&host.uri), host.migration_uri.as_ref()]
+                .into_iter()
+                .flatten()
+                .any(|uri| uri.trim().is_empty())
+            {
+                return Err(Failure::invalid(format!(
+                    "host {}: a uri is empty, which libvirt takes for this machine \
+                     (hint: write for example \"qemu+tls://{}/system\")",
+                    host.name, host.name
                 )));
             }
             if host.memory == Some(Bytes::ZERO) || host.cpu == Some(MilliCores::ZERO) {
@@ -217,6 +245,42 @@ impl Config {
             .into_iter()
             .flatten()
             .for_each(against);
+    }
+}
+
+/// Sets what environment and flags say; answers who said something.
+fn set_from_outside(table: &mut toml::Table, overrides: &[String]) -> Result<Vec<String>, Failure> {
+    let mut set_by = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some((name, key)) =
+            name.to_str().and_then(|name| Some((name, name.strip_prefix(ENVIRONMENT_PREFIX)?)))
+        else {
+            continue;
+        };
+        let value = value.to_str().ok_or_else(|| {
+            Failure::invalid("is not text in UTF-8 (hint: write for example \"5 s\")").about(name)
+        })?;
+        let key = key.to_lowercase().replace("__", ".");
+        set(table, &key, value).map_err(|e| e.about(name))?;
+        set_by.push(name.to_owned());
+    }
+    for assignment in overrides {
+        let (key, value) = assignment.split_once('=').ok_or_else(|| {
+            Failure::invalid(format!(
+                "--set {assignment:?} has no '=' (hint: --set collect.period=\"5 s\")"
+            ))
+        })?;
+        set(table, key.trim(), value.trim()).map_err(|e| e.about("--set"))?;
+        set_by.push(format!("--set {}", key.trim()));
+    }
+    Ok(set_by)
+}
+
+/// The key that ends the message put before it, so that a hint stays the end.
+fn key_first(text: &str) -> String {
+    match text.trim_end().rsplit_once("\nin `") {
+        Some((message, key)) => format!("{}: {message}", key.trim_end_matches('`')),
+        None => text.to_owned(),
     }
 }
 
@@ -257,6 +321,22 @@ mod tests {
         let config = load(&text, &["collect.period=2 s", "collect.dirty_duty=0.25"]).unwrap();
         assert_eq!(config.collect.period, Span::from_seconds(2));
         assert_eq!(config.collect.dirty_duty, Share::clamped(0.25));
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn the_api_needs_tls_unless_it_is_told_otherwise() {
+        let refused = |serve: &str| {
+            let config = load(&format!("{ONE_HOST}[serve]\n{serve}"), &[]).unwrap();
+            config.serve.security(false).unwrap_err()
+        };
+        let failure = refused("");
+        assert!(failure.message.contains("no certificate"), "{failure:?}");
+        assert!(failure.hint.is_some_and(|hint| hint.contains("--insecure-loopback")));
+        let failure = refused("certificate = \"c\"\nkey = \"k\"\n");
+        assert!(failure.message.contains("no client_authority"), "{failure:?}");
+        let open = load(ONE_HOST, &[]).unwrap().serve.security(true).unwrap();
+        assert_eq!(open, Security::InsecureLoopback);
     }
 
     #[test]

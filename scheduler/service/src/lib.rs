@@ -7,11 +7,14 @@ mod adapters;
 pub mod advice;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "serve")]
+pub mod daemon;
 pub mod failure;
 pub mod files;
 #[cfg(feature = "serve")]
 pub mod grpc;
 pub mod report;
+pub mod scene;
 #[cfg(feature = "libvirt")]
 pub mod wiring;
 

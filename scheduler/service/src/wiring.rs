@@ -10,8 +10,7 @@ use whimbrel_engine::EngineSettings;
 use crate::{
     Failure,
     adapters::{
-        libvirt_cluster::{HostLink, LibvirtCluster},
-        sqlite_journal::SqliteJournal,
+        libvirt_call::HostLink, libvirt_cluster::LibvirtCluster, sqlite_journal::SqliteJournal,
     },
     config::Config,
 };
@@ -66,6 +65,31 @@ pub fn engine_settings(config: &Config, policy: &Policy) -> Result<EngineSetting
         memory_reserve: policy.limits.memory_reserve,
         ..default
     })
+}
+
+/// The daemon of this configuration, at work.
+///
+/// # Errors
+/// [`Failure`] when the configuration cannot work, or the journal is damaged or open elsewhere.
+#[cfg(feature = "serve")]
+pub fn daemon(config: &Config, policy: Policy) -> Result<crate::daemon::Daemon, Failure> {
+    // The journal first: it says whether another process acts on these hosts.
+    let journal = journal(config)?;
+    crate::daemon::Daemon::start(crate::daemon::Parts {
+        world: cluster(config, Keep::Telemetry)?,
+        journal,
+        settings: engine_settings(config, &policy)?,
+        policy,
+        pace: crate::daemon::Pace::default(),
+        telemetry: config.collect.telemetry_directory.clone(),
+    })
+}
+
+#[cfg(feature = "serve")]
+impl crate::daemon::World for LibvirtCluster {
+    fn adopt(&mut self, order: &whimbrel_core::ports::Order) {
+        LibvirtCluster::adopt(self, order);
+    }
 }
 
 fn targets(config: &Config) -> Vec<HostTarget> {

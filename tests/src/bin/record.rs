@@ -64,7 +64,7 @@ fn record(directory: &Path, minutes: u64, migrations: u64) -> Result<(), Box<dyn
     lab_cluster::start_guests(&lab)?;
     let scratch = directory.join("unused-state");
     let mut config = lab_cluster::configure(&lab, &scratch)?;
-    config.collect.telemetry_directory = directory.to_owned();
+    directory.clone_into(&mut config.collect.telemetry_directory);
     let mut cluster = wiring::cluster(&config, Keep::Telemetry)?;
     let mut store = TelemetryStore::create(directory)?;
     files::write(&directory.join(INVENTORY_FILE), lab_cluster::inventory(&lab).as_bytes())?;
@@ -82,7 +82,10 @@ fn record(directory: &Path, minutes: u64, migrations: u64) -> Result<(), Box<dyn
         // What is left of the time, spread over what is left to do.
         let left = whole.saturating_sub(begun.elapsed());
         let rest = u32::try_from(migrations - number).unwrap_or(u32::MAX);
-        drive::idle(&mut cluster, (left / rest).clamp(Duration::from_secs(2), Duration::from_secs(40)));
+        drive::idle(
+            &mut cluster,
+            (left / rest).clamp(Duration::from_secs(2), Duration::from_secs(40)),
+        );
     }
     let brought = bring_home(&lab, &mut cluster, &history)?;
     store.append_migrations(&brought)?;
@@ -91,7 +94,11 @@ fn record(directory: &Path, minutes: u64, migrations: u64) -> Result<(), Box<dyn
     drop(cluster);
     std::fs::remove_dir_all(&scratch)?;
     let arrived = history.iter().filter(|record| record.arrived).count();
-    println!("{} migrations, {arrived} arrived, in {:.0} min", history.len(), begun.elapsed().as_secs_f64() / 60.0);
+    println!(
+        "{} migrations, {arrived} arrived, in {:.0} min",
+        history.len(),
+        begun.elapsed().as_secs_f64() / 60.0
+    );
     Ok(())
 }
 
@@ -123,8 +130,11 @@ fn bring_home(
         for (home, spec) in lab_cluster::guests() {
             let snapshot = cluster.observe();
             let home = HostId::new(home)?;
-            let away = snapshot.domains.iter().find(|d| d.vm.as_str() == spec.name && d.host != home);
-            if let Some(domain) = away.filter(|domain| room(&snapshot, &home) >= domain.memory.get()) {
+            let away =
+                snapshot.domains.iter().find(|d| d.vm.as_str() == spec.name && d.host != home);
+            if let Some(domain) =
+                away.filter(|domain| room(&snapshot, &home) >= domain.memory.get())
+            {
                 let settings = MigrationSettings {
                     bandwidth_limit: Some(BytesPerSecond::mib(60)),
                     ..Policy::default().migration
@@ -138,7 +148,8 @@ fn bring_home(
 }
 
 fn room(snapshot: &Snapshot, host: &HostId) -> u64 {
-    let used: u64 = snapshot.domains.iter().filter(|d| d.host == *host).map(|d| d.memory.get()).sum();
+    let used: u64 =
+        snapshot.domains.iter().filter(|d| d.host == *host).map(|d| d.memory.get()).sum();
     snapshot.hosts[host].memory.get().saturating_sub(used)
 }
 
@@ -210,7 +221,8 @@ fn single_move(
         settings,
         predicted,
     };
-    let report = PlanReport { found_by: "drawn".to_owned(), gap: None, makespan, terms: Vec::new() };
+    let report =
+        PlanReport { found_by: "drawn".to_owned(), gap: None, makespan, terms: Vec::new() };
     let goal = Goal::Drain { host: domain.host.clone() };
     Ok(Plan::seal(goal, parent, report, vec![Wave { moves: vec![one] }], Vec::new()))
 }
@@ -237,7 +249,9 @@ impl Choices {
             .domains
             .iter()
             .flat_map(|domain| snapshot.hosts.keys().map(move |host| (domain, host)))
-            .filter(|(domain, host)| domain.host != **host && room(snapshot, host) >= domain.memory.get())
+            .filter(|(domain, host)| {
+                domain.host != **host && room(snapshot, host) >= domain.memory.get()
+            })
             .collect();
         (!possible.is_empty()).then(|| self.of(&possible)).map(|(d, host)| (d, host.clone()))
     }

@@ -55,6 +55,32 @@ pub enum Contradiction {
         /// Hosts in the snapshot.
         hosts: usize,
     },
+    /// One keeps more VMs apart than the other leaves them hosts.
+    #[error(
+        "rules {apart:?} and {bound:?} contradict each other: one keeps {vms} domains apart, the \
+         other leaves them {hosts} hosts (hint: give {bound:?} as many hosts as domains)"
+    )]
+    ApartOnTooFew {
+        /// The anti-affinity rule.
+        apart: String,
+        /// The rule about hosts.
+        bound: String,
+        /// Domains that both name.
+        vms: usize,
+        /// Hosts that the second leaves them.
+        hosts: usize,
+    },
+    /// VMs to keep together have no host in common.
+    #[error(
+        "rules {together:?} and {bounds} contradict each other: one keeps domains together, the \
+         others leave them no host in common (hint: give them a host in common)"
+    )]
+    TogetherNowhere {
+        /// The affinity rule.
+        together: String,
+        /// The rules about hosts, quoted, separated by commas.
+        bounds: String,
+    },
     /// A rule names a host that does not exist.
     #[error(
         "rule {rule:?} names host {host}, which is not in the snapshot (hint: hosts are {known})"
@@ -74,14 +100,45 @@ impl Policy {
     pub fn contradictions(&self, snapshot: &Snapshot) -> Vec<Contradiction> {
         let mut found: Vec<Contradiction> =
             self.rules.iter().filter_map(|rule| alone(rule, snapshot)).collect();
+        found.extend(self.rules.iter().filter_map(|rule| self.together_nowhere(rule, snapshot)));
         for (index, first) in self.rules.iter().enumerate() {
             for second in &self.rules[index + 1..] {
                 found.extend(together_and_apart(first, second));
                 found.extend(no_host_left(first, second, snapshot));
+                found.extend(apart_on_too_few(first, second, snapshot));
             }
         }
         found
     }
+
+    /// Rules about hosts that leave the VMs of an affinity rule no host in common.
+    fn together_nowhere(&self, rule: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
+        let Rule::Affinity { name, vms } = rule else { return None };
+        let speaks =
+            |bound: &&Rule| names_hosts(bound) && bound.vms().iter().any(|vm| vms.contains(vm));
+        let bounds: Vec<&Rule> = self.rules.iter().filter(speaks).collect();
+        let nowhere = |bounds: &[&Rule]| {
+            let fits =
+                |host| bounds.iter().all(|bound| vms.iter().all(|vm| bound.allows(vm, host)));
+            !snapshot.hosts.keys().any(fits)
+        };
+        if bounds.is_empty() || !nowhere(&bounds) {
+            return None;
+        }
+        // Two culprits say more than all that are involved.
+        let pairs = bounds
+            .iter()
+            .enumerate()
+            .flat_map(|(index, first)| bounds[index + 1..].iter().map(|second| [*first, *second]));
+        let pair = pairs.into_iter().find(|pair| nowhere(pair)).map(Vec::from);
+        let culprits = pair.unwrap_or(bounds);
+        let quoted: Vec<String> = culprits.iter().map(|r| format!("{:?}", r.name())).collect();
+        Some(Contradiction::TogetherNowhere { together: name.clone(), bounds: quoted.join(", ") })
+    }
+}
+
+fn names_hosts(rule: &Rule) -> bool {
+    matches!(rule, Rule::Pin { .. } | Rule::Exclude { .. })
 }
 
 fn alone(rule: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
@@ -125,5 +182,23 @@ fn no_host_left(first: &Rule, second: &Rule, snapshot: &Snapshot) -> Option<Cont
         first: first.name().to_owned(),
         second: second.name().to_owned(),
         vm: vm.clone(),
+    })
+}
+
+fn apart_on_too_few(first: &Rule, second: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
+    let (apart, bound) = match (first, second) {
+        (Rule::AntiAffinity { .. }, other) if names_hosts(other) => (first, other),
+        (other, Rule::AntiAffinity { .. }) if names_hosts(other) => (second, other),
+        _ => return None,
+    };
+    let both: BTreeSet<&VmId> = apart.vms().iter().filter(|vm| bound.vms().contains(vm)).collect();
+    let open = |host: &&HostId| both.iter().any(|vm| bound.allows(vm, host));
+    let hosts = snapshot.hosts.keys().filter(open).count();
+    // No host at all is another fault, and said elsewhere.
+    (hosts > 0 && both.len() > hosts).then(|| Contradiction::ApartOnTooFew {
+        apart: apart.name().to_owned(),
+        bound: bound.name().to_owned(),
+        vms: both.len(),
+        hosts,
     })
 }

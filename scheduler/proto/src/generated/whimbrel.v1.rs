@@ -418,9 +418,18 @@ pub struct SimulationSummary {
     /// The longest that any VM's vCPUs were stopped.
     #[prost(uint64, tag = "6")]
     pub downtime_max_micros: u64,
-    /// Invariants that were broken on the way, for people; empty is good.
+    /// Invariants that were broken on the way, for people; empty is the only good value.
     #[prost(string, repeated, tag = "7")]
     pub violations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Simulations that were run, this one included, each under a seed of its own.
+    #[prost(uint32, tag = "8")]
+    pub runs: u32,
+    /// Those of them in which every move arrived.
+    #[prost(uint32, tag = "9")]
+    pub runs_succeeded: u32,
+    /// Those of them in which an invariant was broken; 0 is the only good value.
+    #[prost(uint32, tag = "10")]
+    pub runs_violated: u32,
 }
 /// Request of Simulate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -433,11 +442,14 @@ pub struct SimulateRequest {
     pub seed: u64,
 }
 /// Response of Simulate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SimulateResponse {
     /// How it went.
     #[prost(message, optional, tag = "1")]
     pub simulation: ::core::option::Option<SimulationSummary>,
+    /// What the checker found on the present snapshot; Apply refuses the plan when one is fatal.
+    #[prost(message, repeated, tag = "2")]
+    pub notes: ::prost::alloc::vec::Vec<Note>,
 }
 /// Request of Apply.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1074,7 +1086,7 @@ pub mod scheduler_client {
                 .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Plan"));
             self.inner.unary(req, path, codec).await
         }
-        /// Runs a plan in the simulator, from the present snapshot.
+        /// Checks a plan and runs it in the simulator, both on the present snapshot.
         ///
         /// Changes nothing. Plans nothing: what the plan leaves open is not filled in.
         pub async fn simulate(
@@ -1278,7 +1290,7 @@ pub mod scheduler_server {
             &self,
             request: tonic::Request<super::PlanRequest>,
         ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status>;
-        /// Runs a plan in the simulator, from the present snapshot.
+        /// Checks a plan and runs it in the simulator, both on the present snapshot.
         ///
         /// Changes nothing. Plans nothing: what the plan leaves open is not filled in.
         async fn simulate(

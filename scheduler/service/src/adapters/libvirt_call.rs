@@ -4,6 +4,7 @@
 //! dies. Nothing is retried; whatever a call returned, the engine looks at both hosts.
 
 use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -21,13 +22,38 @@ use whimbrel_core::{
     predict::{Mode, Transport},
 };
 
-use super::libvirt_cluster::{HostLink, SharedCall, locked};
-
 /// How long an adopted order is followed after its deadline before its thread gives up.
 const FOLLOW_AFTER_DEADLINE: Duration = Duration::from_mins(1);
 
 /// How often an adopted order's target is asked for figures.
 const FOLLOW_PERIOD: Duration = Duration::from_millis(500);
+
+/// How a host is reached.
+#[derive(Debug, Clone)]
+pub struct HostLink {
+    /// By this program.
+    pub uri: String,
+    /// By the other hosts' libvirtd.
+    pub migration_uri: String,
+}
+
+/// The latest that is known of an order's call; written by its thread.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) order: Order,
+    pub(super) state: CallState,
+    pub(super) stats: Option<CompletedStats>,
+    /// Whether the collector was told of its figures.
+    pub(super) noted: bool,
+}
+
+/// A call shared between its thread and the cluster.
+pub(super) type SharedCall = Arc<Mutex<Call>>;
+
+/// The call's state; a thread that panicked leaves it as it was, which is all there is to know.
+pub(super) fn locked(call: &SharedCall) -> MutexGuard<'_, Call> {
+    call.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Both ends of an order.
 pub(super) struct Ends {

@@ -8,45 +8,24 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
 use whimbrel_collector::{Collector, ConnectionSettings};
 use whimbrel_core::{
     Cluster, Snapshot,
-    cluster::{CallState, CompletedStats, OrderReport},
+    cluster::{CallState, OrderReport},
     ids::{HostId, OrderId},
     ports::{Order, Power, Refusal, TelemetrySink},
     units::{Span, Timestamp},
 };
 
-use super::libvirt_call;
+use super::libvirt_call::{self, Call, HostLink, SharedCall, locked};
 
 /// How often hosts are looked at while a migration that touches them runs: a short migration of
 /// a small guest takes about a second.
 const INTEREST_PERIOD: Span = Span::from_millis(200);
-
-/// How a host is reached.
-#[derive(Debug, Clone)]
-pub struct HostLink {
-    /// By this program.
-    pub uri: String,
-    /// By the other hosts' libvirtd.
-    pub migration_uri: String,
-}
-
-/// The latest that is known of an order's call; written by its thread.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) order: Order,
-    pub(super) state: CallState,
-    pub(super) stats: Option<CompletedStats>,
-    noted: bool,
-}
-
-/// A call shared between its thread and the cluster.
-pub(super) type SharedCall = Arc<Mutex<Call>>;
 
 /// Real hosts.
 pub struct LibvirtCluster {
@@ -198,9 +177,4 @@ impl Cluster for LibvirtCluster {
     fn set_power(&mut self, _host: &HostId, _power: Power) -> Result<(), Refusal> {
         Err(Refusal::Unsupported { what: "switching a host's power".to_owned() })
     }
-}
-
-/// The call's state; a thread that panicked leaves it as it was, which is all there is to know.
-pub(super) fn locked(call: &SharedCall) -> MutexGuard<'_, Call> {
-    call.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,20 +10,20 @@ use crate::Failure;
 #[group(id = "what", required = true, args = ["plan", "resume", "abandon"])]
 pub(super) struct ApplyArguments {
     /// The plan's file
-    plan: Option<PathBuf>,
+    pub(super) plan: Option<PathBuf>,
     /// Really do it; without this the plan is checked against the hosts as they are, simulated
     /// and shown
     #[arg(long, requires = "plan")]
-    execute: bool,
+    pub(super) execute: bool,
     /// Go on with the plan that an earlier run left unfinished
     #[arg(long)]
     resume: bool,
     /// Give up the plan that an earlier run left unfinished; what can still be cancelled is
     #[arg(long)]
-    abandon: bool,
+    pub(super) abandon: bool,
     /// Write an HTML report at the end
     #[arg(long, value_name = "FILE", requires = "plan")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
 }
 
 #[cfg(not(feature = "libvirt"))]
@@ -38,7 +38,7 @@ pub(super) use live::run;
 mod live {
     use std::{thread, time::Duration};
 
-    use whimbrel_core::{Cluster as _, Plan, migration::MoveState, ports::Journal, units::Span};
+    use whimbrel_core::{Cluster as _, Plan, ports::Journal, units::Span};
     use whimbrel_datasets::TelemetryStore;
     use whimbrel_engine::{Engine, Execution};
 
@@ -47,16 +47,12 @@ mod live {
         adapters::libvirt_cluster::LibvirtCluster,
         advice::Proposal,
         cli::{
-            executed, interrupt,
-            progress::Progress,
-            proposal,
-            report::write_report,
-            source::{self, Scene},
-            watch,
+            executed, interrupt, progress::Progress, proposal, report::write_report, source, watch,
         },
         config::Config,
         files,
         report::Happened,
+        scene::Scene,
         wiring::{self, Keep},
     };
 
@@ -87,7 +83,7 @@ mod live {
         let proof = scene.advisor.prove(&plan, &scene.situation)?;
         let proposal = Proposal { plan, notes, proof };
         proposal::print(&proposal);
-        if !proposal::may_run(&proposal) {
+        if !proposal.may_run() {
             eprintln!("not applied: see the lines with NO above");
             return Ok(Ending::No);
         }
@@ -106,7 +102,7 @@ mod live {
         if let Some(path) = &own.report {
             report(path, &scene, &proposal, &execution, &mut cluster)?;
         }
-        Ok(ending(&execution))
+        Ok(executed::ending(&execution))
     }
 
     fn report(
@@ -140,7 +136,7 @@ mod live {
         proposal::print_plan(engine.plan());
         let execution = drive(&mut engine, &mut cluster, &mut journal)?;
         finish(config, &execution)?;
-        Ok(ending(&execution))
+        Ok(executed::ending(&execution))
     }
 
     fn refuse_beside_another(
@@ -198,15 +194,5 @@ mod live {
             .map_err(Failure::unavailable)?;
         executed::print(execution);
         Ok(())
-    }
-
-    fn ending(execution: &Execution) -> Ending {
-        let unknown = execution.count(MoveState::Unknown);
-        if unknown > 0 {
-            eprintln!(
-                "{unknown} domains are in an unknown state: look at them before anything else"
-            );
-        }
-        if execution.succeeded() { Ending::Done } else { Ending::No }
     }
 }

@@ -7,17 +7,13 @@ use whimbrel_core::{Goal, HostId, Plan, plan::Term, units::Timestamp};
 use whimbrel_planner::baseline;
 use whimbrel_simulator::Outcome;
 
-use super::{
-    Common, Ending, Format, print_json, proposal,
-    report::write_report,
-    source::{self, Scene},
-    table::table,
-};
+use super::{Common, Ending, Format, print_json, proposal, report::write_report, table::table};
 use crate::{
     Failure,
     advice::Proposal,
     files,
     report::{ComparisonColumn, Happened},
+    scene::Scene,
 };
 
 /// Name of the policy beside the recorded data.
@@ -62,7 +58,7 @@ struct CandidateJson {
 pub(super) fn run(common: &Common, own: &DemoArguments) -> Result<Ending, Failure> {
     let policy_file = own.data.join(POLICY_FILE);
     let policy = files::read_policy(common.policy.as_deref().or(Some(&policy_file)))?;
-    let scene = source::recorded(&own.data, own.at, policy)?;
+    let scene = Scene::recorded(&own.data, own.at, policy)?;
     let snapshot = &scene.situation.snapshot;
     if common.output == Format::Table {
         println!(

@@ -1,11 +1,16 @@
 //! An execution at its end: predicted against measured.
 
-use whimbrel_core::migration::MoveState;
+use whimbrel_core::{
+    migration::MoveState,
+    predict::Quantiles,
+    units::{Bytes, Span},
+};
 use whimbrel_engine::{Execution, MoveView};
 
 use super::{
+    Ending,
     progress::word,
-    table::{or_dash, table},
+    table::{band, or_dash, table},
 };
 
 /// Prints a row a move and a line for all.
@@ -31,37 +36,35 @@ pub(super) fn print(execution: &Execution) {
     println!("plan {}: {arrived} of {} moves arrived", execution.plan, execution.moves.len());
 }
 
+/// How the verb that executed it ends.
+pub(super) fn ending(execution: &Execution) -> Ending {
+    let unknown = execution.count(MoveState::Unknown);
+    if unknown > 0 {
+        eprintln!("{unknown} domains are in an unknown state: look at them before anything else");
+    }
+    if execution.succeeded() { Ending::Done } else { Ending::No }
+}
+
 fn row(one: &MoveView) -> [String; 10] {
-    let p = &one.predicted;
     let state = match (one.state, one.detail.as_str()) {
         (MoveState::Settled, _) | (_, "") => word(one.state).to_owned(),
         (state, detail) => format!("{}: {detail}", word(state)),
     };
+    let p = &one.predicted;
     [
         one.vm.to_string(),
         one.from.to_string(),
         one.to.to_string(),
         state,
         or_dash(one.stats, |s| s.total_time.human()),
-        format!(
-            "{} ({} .. {})",
-            p.total_time.p50.human(),
-            p.total_time.p05.human(),
-            p.total_time.p95.human()
-        ),
+        predicted(&p.total_time, Span::human),
         or_dash(one.stats, |s| s.transferred.human()),
-        format!(
-            "{} ({} .. {})",
-            p.transferred.p50.human(),
-            p.transferred.p05.human(),
-            p.transferred.p95.human()
-        ),
+        predicted(&p.transferred, Bytes::human),
         or_dash(one.stats, |s| s.downtime.human()),
-        format!(
-            "{} ({} .. {})",
-            p.downtime.p50.human(),
-            p.downtime.p05.human(),
-            p.downtime.p95.human()
-        ),
+        predicted(&p.downtime, Span::human),
     ]
+}
+
+fn predicted<T: Copy>(quantiles: &Quantiles<T>, text: impl Fn(T) -> String) -> String {
+    format!("{} ({})", text(quantiles.p50), band(quantiles, &text))
 }

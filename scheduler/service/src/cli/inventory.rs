@@ -13,7 +13,7 @@ use crate::Failure;
 #[derive(Debug, clap::Args)]
 pub(super) struct InventoryArguments {
     #[command(flatten)]
-    source: SourceArguments,
+    pub(super) source: SourceArguments,
     /// Also write the snapshot to a file, to plan from it later
     #[arg(long, value_name = "FILE")]
     save: Option<std::path::PathBuf>,
@@ -21,12 +21,21 @@ pub(super) struct InventoryArguments {
 
 pub(super) fn run(common: &Common, own: &InventoryArguments) -> Result<Ending, Failure> {
     let snapshot = own.source.scene(common)?.situation.snapshot;
+    show(common, own, &snapshot)
+}
+
+/// Saves the snapshot if that was asked for, and prints it in the form that was asked for.
+pub(super) fn show(
+    common: &Common,
+    own: &InventoryArguments,
+    snapshot: &Snapshot,
+) -> Result<Ending, Failure> {
     if let Some(path) = &own.save {
-        crate::files::write_snapshot(path, &snapshot)?;
+        crate::files::write_snapshot(path, snapshot)?;
     }
     match common.output {
-        Format::Json => print_json(&snapshot)?,
-        Format::Table => print(&snapshot),
+        Format::Json => print_json(snapshot)?,
+        Format::Table => print(snapshot),
     }
     Ok(Ending::Done)
 }

@@ -14,17 +14,21 @@ use crate::Failure;
 mod apply;
 mod collect;
 mod demo;
-#[cfg(feature = "libvirt")]
+#[cfg(any(feature = "libvirt", feature = "serve"))]
 mod executed;
-#[cfg(feature = "libvirt")]
+#[cfg(any(feature = "libvirt", feature = "serve"))]
 mod interrupt;
 mod inventory;
 mod plan;
 mod predict;
-#[cfg(feature = "libvirt")]
+#[cfg(any(feature = "libvirt", feature = "serve"))]
 mod progress;
 mod proposal;
+#[cfg(feature = "serve")]
+mod remote;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
 mod simulate;
 mod source;
 mod table;
@@ -60,6 +64,9 @@ struct Common {
     /// How answers are printed
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    remote: remote::RemoteArguments,
     /// Say more on stderr; twice for everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -92,6 +99,9 @@ enum Verb {
     Report(report::ReportArguments),
     /// Plan, simulate and compare a drain and a balance on recorded telemetry
     Demo(demo::DemoArguments),
+    /// Run collector and engine as a daemon with a gRPC API
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArguments),
 }
 
 /// How a verb ended, when it did not fail.
@@ -113,7 +123,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    start_logging(arguments.common.verbose);
+    // A daemon's log is all that is seen of it.
+    #[cfg(feature = "serve")]
+    let unasked = u8::from(matches!(arguments.verb, Verb::Serve(_)));
+    #[cfg(not(feature = "serve"))]
+    let unasked = 0;
+    start_logging(arguments.common.verbose.max(unasked));
     match dispatch(&arguments) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::No) => ExitCode::from(1),
@@ -126,6 +141,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
     let common = &arguments.common;
+    #[cfg(feature = "serve")]
+    if let Some(endpoint) = &common.remote.endpoint {
+        return remote::run(common, endpoint, &arguments.verb);
+    }
     match &arguments.verb {
         Verb::Collect(own) => collect::run(common, own),
         Verb::Inventory(own) => inventory::run(common, own),
@@ -135,6 +154,8 @@ fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
         Verb::Apply(own) => apply::run(common, own),
         Verb::Report(own) => report::run(common, own),
         Verb::Demo(own) => demo::run(common, own),
+        #[cfg(feature = "serve")]
+        Verb::Serve(own) => serve::run(common, own),
     }
 }
 

@@ -20,6 +20,16 @@ pub(super) struct PlanArguments {
     goal: GoalArgument,
 }
 
+impl PlanArguments {
+    /// What is asked for, and how.
+    pub(super) fn taken_apart(&self) -> (Goal, &GoalArguments) {
+        match &self.goal {
+            GoalArgument::Drain { host, common } => (Goal::Drain { host: host.clone() }, common),
+            GoalArgument::Balance { common } => (Goal::Balance, common),
+        }
+    }
+}
+
 /// What for.
 #[derive(Debug, Subcommand)]
 enum GoalArgument {
@@ -38,28 +48,34 @@ enum GoalArgument {
 }
 
 #[derive(Debug, clap::Args)]
-struct GoalArguments {
+pub(super) struct GoalArguments {
     /// Write the plan to a file, for `whimbrel apply`
     #[arg(long, short = 'f', value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Also write the snapshot that the plan was made from
     #[arg(long, value_name = "FILE")]
-    save_snapshot: Option<PathBuf>,
+    pub(super) save_snapshot: Option<PathBuf>,
     /// Also write an HTML report
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
     /// Seed of everything that is drawn
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
     #[command(flatten)]
-    source: SourceArguments,
+    pub(super) source: SourceArguments,
+}
+
+impl GoalArguments {
+    /// Says how the plan that was written is executed.
+    pub(super) fn print_next_step(&self) {
+        if let Some(path) = &self.out {
+            println!("to execute it: whimbrel apply {} --execute", path.display());
+        }
+    }
 }
 
 pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failure> {
-    let (goal, own) = match &own.goal {
-        GoalArgument::Drain { host, common } => (Goal::Drain { host: host.clone() }, common),
-        GoalArgument::Balance { common } => (Goal::Balance, common),
-    };
+    let (goal, own) = own.taken_apart();
     let scene = own.source.scene(common)?;
     let proposal = scene.advisor.propose(&scene.situation, goal, own.seed)?;
     if let Some(path) = &own.save_snapshot {
@@ -77,9 +93,9 @@ pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failur
         Format::Json => print_json(&ProposalJson::of(&proposal))?,
         Format::Table => proposal::print(&proposal),
     }
-    if let (Some(path), Format::Table) = (&own.out, common.output) {
-        println!("to execute it: whimbrel apply {} --execute", path.display());
+    if common.output == Format::Table {
+        own.print_next_step();
     }
-    let pass = proposal::may_run(&proposal) && !proposal.plan.is_empty();
+    let pass = proposal.may_run() && !proposal.plan.is_empty();
     Ok(if pass { Ending::Done } else { Ending::No })
 }

@@ -1,24 +1,34 @@
 //! `whimbrel predict`: what a migration would cost.
 
 use serde::Serialize;
-use whimbrel_core::{HostId, Prediction, VmId};
+use whimbrel_core::{
+    HostId, Prediction, VmId,
+    units::{Bytes, Span},
+};
 
-use super::{Common, Ending, Format, print_json, source::SourceArguments, table::table};
+use super::{
+    Common, Ending, Format, print_json,
+    source::SourceArguments,
+    table::{band, table},
+};
 use crate::Failure;
+
+/// Seed unless another is asked for.
+pub(super) const SEED: u64 = 1;
 
 /// Arguments of `predict`.
 #[derive(Debug, clap::Args)]
 pub(super) struct PredictArguments {
     /// The domain
-    vm: VmId,
+    pub(super) vm: VmId,
     /// The target; every host that is up, if left out
     #[arg(long)]
-    to: Option<HostId>,
+    pub(super) to: Option<HostId>,
     /// Seed of what the prediction draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[arg(long, default_value_t = SEED)]
+    pub(super) seed: u64,
     #[command(flatten)]
-    source: SourceArguments,
+    pub(super) source: SourceArguments,
 }
 
 /// One answer, as JSON has it.
@@ -32,15 +42,22 @@ struct Answer {
 pub(super) fn run(common: &Common, own: &PredictArguments) -> Result<Ending, Failure> {
     let scene = own.source.scene(common)?;
     let answers = scene.advisor.predict(&scene.situation, &own.vm, own.to.as_ref(), own.seed)?;
-    if common.output == Format::Json {
-        let answers: Vec<Answer> = answers
-            .into_iter()
-            .map(|(to, prediction)| Answer { vm: own.vm.clone(), to, prediction })
-            .collect();
-        print_json(&answers)?;
-        return Ok(Ending::Done);
+    show(common, &own.vm, answers)
+}
+
+/// Prints answers in the form that was asked for.
+pub(super) fn show(
+    common: &Common,
+    vm: &VmId,
+    answers: Vec<(HostId, Prediction)>,
+) -> Result<Ending, Failure> {
+    match common.output {
+        Format::Json => {
+            let answer = |(to, prediction)| Answer { vm: vm.clone(), to, prediction };
+            print_json(&answers.into_iter().map(answer).collect::<Vec<_>>())?;
+        }
+        Format::Table => print(vm, &answers),
     }
-    print(&own.vm, &answers);
     Ok(Ending::Done)
 }
 
@@ -63,11 +80,11 @@ fn print(vm: &VmId, answers: &[(HostId, Prediction)]) {
             to.to_string(),
             p.converges.to_string(),
             p.total_time.p50.human(),
-            format!("{} .. {}", p.total_time.p05.human(), p.total_time.p95.human()),
+            band(&p.total_time, Span::human),
             p.transferred.p50.human(),
-            format!("{} .. {}", p.transferred.p05.human(), p.transferred.p95.human()),
+            band(&p.transferred, Bytes::human),
             p.downtime.p50.human(),
-            format!("{} .. {}", p.downtime.p05.human(), p.downtime.p95.human()),
+            band(&p.downtime, Span::human),
         ]);
     }
     println!("{rows}");

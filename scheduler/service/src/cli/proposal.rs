@@ -3,11 +3,12 @@
 use serde::Serialize;
 use whimbrel_core::{
     Plan,
-    check::{Note, Severity, passes},
+    check::{Note, Severity},
+    units::Span,
 };
 use whimbrel_simulator::Bands;
 
-use super::table::table;
+use super::table::{band, table};
 use crate::advice::{Proof, Proposal};
 
 /// A proposal, as JSON has it.
@@ -21,27 +22,30 @@ pub(super) struct ProposalJson<'a> {
     plan: &'a Plan,
 }
 
+/// A note of the checker, as JSON has it and as it is printed.
 #[derive(Debug, Serialize)]
-struct NoteJson {
-    fatal: bool,
-    subject: String,
-    text: String,
+pub(super) struct NoteJson {
+    pub(super) fatal: bool,
+    pub(super) subject: String,
+    pub(super) text: String,
+}
+
+impl From<&Note> for NoteJson {
+    fn from(note: &Note) -> Self {
+        Self {
+            fatal: note.severity() == Severity::Fatal,
+            subject: note.subject.clone(),
+            text: note.problem.to_string(),
+        }
+    }
 }
 
 impl<'a> ProposalJson<'a> {
     pub(super) fn of(proposal: &'a Proposal) -> Self {
         Self {
             id: proposal.plan.id().to_string(),
-            may_run: may_run(proposal),
-            notes: proposal
-                .notes
-                .iter()
-                .map(|note| NoteJson {
-                    fatal: note.severity() == Severity::Fatal,
-                    subject: note.subject.clone(),
-                    text: note.problem.to_string(),
-                })
-                .collect(),
+            may_run: proposal.may_run(),
+            notes: proposal.notes.iter().map(NoteJson::from).collect(),
             simulation: &proposal.proof.bands,
             violations: &proposal.proof.outcome.violations,
             plan: &proposal.plan,
@@ -49,15 +53,10 @@ impl<'a> ProposalJson<'a> {
     }
 }
 
-/// Whether checker and simulator let the plan pass.
-pub(super) fn may_run(proposal: &Proposal) -> bool {
-    passes(&proposal.notes) && proposal.proof.bands.violated.get() == 0.0
-}
-
 /// Prints all of it.
 pub(super) fn print(proposal: &Proposal) {
     print_plan(&proposal.plan);
-    print_notes(&proposal.notes);
+    print_notes(&proposal.notes.iter().map(NoteJson::from).collect::<Vec<_>>());
     print_proof(&proposal.proof);
 }
 
@@ -85,7 +84,7 @@ pub(super) fn print_plan(plan: &Plan) {
                     one.from.to_string(),
                     one.to.to_string(),
                     p.total_time.p50.human(),
-                    format!("{} .. {}", p.total_time.p05.human(), p.total_time.p95.human()),
+                    band(&p.total_time, Span::human),
                     p.transferred.p50.human(),
                     p.downtime.p50.human(),
                     one.reason.to_string(),
@@ -100,13 +99,13 @@ pub(super) fn print_plan(plan: &Plan) {
     }
 }
 
-fn print_notes(notes: &[Note]) {
+/// Prints what the checker found.
+pub(super) fn print_notes(notes: &[NoteJson]) {
     if notes.is_empty() {
         println!("checker: nothing against it");
     }
-    for note in notes {
-        let word = if note.severity() == Severity::Fatal { "NO" } else { "note" };
-        println!("checker: {word}: {note}");
+    for NoteJson { fatal, subject, text } in notes {
+        println!("checker: {}: {subject}: {text}", if *fatal { "NO" } else { "note" });
     }
 }
 

@@ -8,15 +8,13 @@ use std::{
 use whimbrel_core::{Snapshot, units::Span};
 use whimbrel_engine::Execution;
 
-use super::{
-    Common, Ending,
-    source::{Scene, SourceArguments},
-};
+use super::{Common, Ending, source::SourceArguments};
 use crate::{
     Failure,
     advice::Proposal,
     files,
     report::{ComparisonColumn, Happened, ReportModel, render},
+    scene::Scene,
 };
 
 /// Windows at which fitted curves are drawn, in milliseconds: even steps on a log axis.

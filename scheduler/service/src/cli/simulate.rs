@@ -13,9 +13,9 @@ use crate::{Failure, advice::Proposal, files};
 #[derive(Debug, clap::Args)]
 pub(super) struct SimulateArguments {
     /// The plan's file
-    plan: PathBuf,
+    pub(super) plan: PathBuf,
     #[command(flatten)]
-    source: SourceArguments,
+    pub(super) source: SourceArguments,
 }
 
 pub(super) fn run(common: &Common, own: &SimulateArguments) -> Result<Ending, Failure> {
@@ -28,5 +28,5 @@ pub(super) fn run(common: &Common, own: &SimulateArguments) -> Result<Ending, Fa
         Format::Json => print_json(&ProposalJson::of(&proposal))?,
         Format::Table => proposal::print(&proposal),
     }
-    Ok(if proposal::may_run(&proposal) { Ending::Done } else { Ending::No })
+    Ok(if proposal.may_run() { Ending::Done } else { Ending::No })
 }

@@ -1,22 +1,16 @@
 //! Where a question's situation comes from: live hosts, a snapshot file or recorded telemetry.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use whimbrel_core::{
-    Policy, Snapshot,
-    telemetry::{DirtySample, MigrationRecord},
+    Policy,
     units::{Span, Timestamp},
 };
-use whimbrel_datasets::{SnapshotSource, TelemetryReader};
-use whimbrel_simulator::Replay;
 
 use super::Common;
-use crate::{
-    Failure,
-    advice::{Advisor, Situation},
-    config::Config,
-    files,
-};
+#[cfg(feature = "libvirt")]
+use crate::scene;
+use crate::{Failure, advice::Situation, config::Config, files, scene::Scene};
 
 /// Where to look.
 #[derive(Debug, clap::Args)]
@@ -35,14 +29,14 @@ pub(super) struct SourceArguments {
     watch: Span,
 }
 
-/// A situation and who can answer questions about it.
-pub(super) struct Scene {
-    pub(super) situation: Situation,
-    pub(super) advisor: Advisor,
-    pub(super) history: Vec<MigrationRecord>,
-}
-
 impl SourceArguments {
+    /// The option that names another source than live hosts, if one was given.
+    #[cfg(feature = "serve")]
+    pub(super) fn other_than_live(&self) -> Option<&'static str> {
+        let given = [("--snapshot", &self.snapshot), ("--telemetry", &self.telemetry)];
+        given.into_iter().find_map(|(name, path)| path.is_some().then_some(name))
+    }
+
     /// Looks.
     pub(super) fn scene(&self, common: &Common) -> Result<Scene, Failure> {
         self.scene_at(common, None)
@@ -66,7 +60,7 @@ impl SourceArguments {
         }
         if let Some(directory) = &self.telemetry {
             let policy = files::read_policy(common.policy.as_deref())?;
-            return recorded(directory, self.at.or(moment), policy);
+            return Scene::recorded(directory, self.at.or(moment), policy);
         }
         let config = Config::load(&common.config, &common.set)?;
         let policy = policy(common, &config)?;
@@ -79,59 +73,14 @@ pub(super) fn policy(common: &Common, config: &Config) -> Result<Policy, Failure
     files::read_policy(common.policy.as_deref().or(config.policy.as_deref()))
 }
 
-impl Scene {
-    fn new(situation: Situation, policy: Policy, history: Vec<MigrationRecord>) -> Self {
-        Self { advisor: Advisor::new(policy, &history), situation, history }
-    }
-}
-
-/// A moment of recorded telemetry. Only migrations that were over by then teach: nothing from the
-/// moment's future may.
-pub(super) fn recorded(
-    directory: &Path,
-    at: Option<Timestamp>,
-    policy: Policy,
-) -> Result<Scene, Failure> {
-    let source = SnapshotSource::load(directory).map_err(Failure::invalid)?;
-    let last = source.time_range().map(|(_, last)| last).ok_or_else(|| {
-        Failure::invalid("holds no samples (hint: record some with whimbrel collect)")
-            .about(directory.display())
-    })?;
-    let now = at.unwrap_or(last);
-    let snapshot = source.at(now).map_err(Failure::invalid)?;
-    let history = history(directory)?.into_iter().filter(|r| r.at + r.wall <= now).collect();
-    let replay = Some(replay(&source, &snapshot));
-    Ok(Scene::new(Situation { snapshot, now, replay }, policy, history))
-}
-
-fn history(directory: &Path) -> Result<Vec<MigrationRecord>, Failure> {
-    TelemetryReader::open(directory)
-        .and_then(|reader| reader.migrations())
-        .map_err(Failure::invalid)
-}
-
-fn replay(source: &SnapshotSource, snapshot: &Snapshot) -> Replay {
-    let mut replay = Replay::default();
-    for domain in &snapshot.domains {
-        replay.cpu.insert(domain.vm.clone(), source.load_series(&domain.vm));
-        let samples = source.dirty_series(&domain.vm).into_iter().map(|reading| DirtySample {
-            at: reading.measured_at,
-            host: domain.host.clone(),
-            vm: domain.vm.clone(),
-            window: reading.window,
-            unique: reading.unique,
-        });
-        replay.dirty.insert(domain.vm.clone(), samples.collect());
-    }
-    replay
-}
-
 #[cfg(feature = "libvirt")]
 fn live(config: &Config, policy: Policy, watch: Span) -> Result<Scene, Failure> {
+    use whimbrel_core::Cluster as _;
+
     use crate::wiring::{self, Keep};
 
     let mut cluster = wiring::cluster(config, Keep::Nothing)?;
-    let kept = SnapshotSource::load(&config.collect.telemetry_directory).ok();
+    let kept = scene::kept(&config.collect.telemetry_directory, cluster.now())?;
     let snapshot = super::watch::until_measured(&mut cluster, kept.as_ref(), watch);
     scene_of(snapshot, config, policy)
 }
@@ -139,19 +88,14 @@ fn live(config: &Config, policy: Policy, watch: Span) -> Result<Scene, Failure> 
 /// A live snapshot, with what was kept of the past to learn from and to replay.
 #[cfg(feature = "libvirt")]
 pub(super) fn scene_of(
-    snapshot: Snapshot,
+    snapshot: whimbrel_core::Snapshot,
     config: &Config,
     policy: Policy,
 ) -> Result<Scene, Failure> {
     let directory = &config.collect.telemetry_directory;
-    let now = snapshot.taken_at;
-    let kept = directory.is_dir();
-    let replay = kept
-        .then(|| SnapshotSource::load(directory).map_err(Failure::invalid))
-        .transpose()?
-        .map(|source| replay(&source, &snapshot));
-    let history = if kept { history(directory)? } else { Vec::new() };
-    Ok(Scene::new(Situation { snapshot, now, replay }, policy, history))
+    let kept = scene::kept(directory, snapshot.taken_at)?;
+    let situation = scene::live(snapshot, kept.as_ref());
+    Ok(Scene::new(situation, policy, scene::history(directory)?))
 }
 
 #[cfg(not(feature = "libvirt"))]

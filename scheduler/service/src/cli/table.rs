@@ -1,6 +1,7 @@
 //! Tables for people.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use whimbrel_core::predict::Quantiles;
 
 /// A borderless table with `heads`; columns whose head begins with `>` are aligned to the right.
 pub(super) fn table(heads: &[&str]) -> Table {
@@ -21,4 +22,9 @@ pub(super) fn table(heads: &[&str]) -> Table {
 /// A value, or a dash where there is none.
 pub(super) fn or_dash<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), text)
+}
+
+/// The 90 % band of a predicted quantity: `2.1 s .. 8.8 s`.
+pub(super) fn band<T: Copy>(quantiles: &Quantiles<T>, text: impl Fn(T) -> String) -> String {
+    format!("{} .. {}", text(quantiles.p05), text(quantiles.p95))
 }

@@ -6,8 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use whimbrel_core::{Cluster, DomainState, HostState, Snapshot, units::Span};
 use whimbrel_datasets::SnapshotSource;
 
-/// Readings of a domain that make an answer worth giving: two points of its curve.
-const READINGS_ENOUGH: usize = 2;
+use crate::scene::{self, READINGS_ENOUGH};
 
 /// Longest time that a host is given for its first answer.
 const FIRST_ANSWER: Span = Span::from_seconds(10);
@@ -27,7 +26,7 @@ pub(super) fn until_measured(
     loop {
         let mut snapshot = cluster.observe();
         if let Some(kept) = kept {
-            fill_in(&mut snapshot, kept);
+            scene::fill_in(&mut snapshot, kept);
         }
         let waited = snapshot.taken_at.since(begun);
         let silent = snapshot.hosts.values().filter(|h| h.state == HostState::Unreachable).count();
@@ -45,16 +44,5 @@ pub(super) fn until_measured(
             return snapshot;
         }
         thread::sleep(Duration::from_millis(250));
-    }
-}
-
-/// Gives domains without readings of their own the recent ones that a collector kept.
-fn fill_in(snapshot: &mut Snapshot, kept: &SnapshotSource) {
-    let Ok(known) = kept.at(snapshot.taken_at) else { return };
-    for domain in snapshot.domains.iter_mut().filter(|d| d.dirty.len() < READINGS_ENOUGH) {
-        let earlier = known.domains.iter().find(|d| d.vm == domain.vm && d.uuid == domain.uuid);
-        if let Some(earlier) = earlier {
-            domain.dirty.clone_from(&earlier.dirty);
-        }
     }
 }

@@ -149,10 +149,10 @@ impl Scheduler for Api {
         request: Request<v1::SimulateRequest>,
     ) -> Result<Response<v1::SimulateResponse>, Status> {
         let v1::SimulateRequest { plan_text, seed } = request.into_inner();
-        let summary = self
+        let simulated = self
             .compute(move |backend| backend.simulate(&plan_text, seed).map_err(about_text))
             .await?;
-        Ok(Response::new(v1::SimulateResponse { simulation: Some(summary.to_wire()) }))
+        Ok(Response::new(simulated.to_wire()))
     }
 
     async fn apply(

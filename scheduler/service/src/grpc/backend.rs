@@ -7,11 +7,15 @@ use tokio::sync::watch;
 use whimbrel_core::{
     Goal, HostId, Plan, PlanId, Prediction, Snapshot, VmId,
     check::{Note, Problem, Severity},
-    units::{Bytes, Span},
+    units::{Bytes, Share, Span},
 };
 use whimbrel_engine::Execution;
 
-use crate::Failure;
+use crate::{
+    Failure,
+    advice::{Proof, Proposal},
+    files,
+};
 
 /// The program behind the API. Calls may block and may come from several threads at once.
 pub trait Backend: Send + Sync {
@@ -35,11 +39,11 @@ pub trait Backend: Send + Sync {
     /// [`Failure`] when no plan can be made; a plan that the checker refuses is not an error.
     fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure>;
 
-    /// Runs the plan file `plan_text` in the simulator. Changes nothing.
+    /// Checks the plan file `plan_text` and runs it in the simulator. Changes nothing.
     ///
     /// # Errors
-    /// [`Failure`] when the text is no plan, or not one for this cluster.
-    fn simulate(&self, plan_text: &str, seed: u64) -> Result<SimulationSummary, Failure>;
+    /// [`Failure`] when the text is no plan; a plan that the checker refuses is not an error.
+    fn simulate(&self, plan_text: &str, seed: u64) -> Result<Simulated, Failure>;
 
     /// Begins to execute the plan file `plan_text`; returns once that is in the journal. The same
     /// plan again, while it runs, is the same operation.
@@ -61,6 +65,10 @@ pub trait Backend: Send + Sync {
     /// [`Failure`] when their records cannot be read.
     fn operations(&self) -> Result<Vec<Execution>, Failure>;
 
+    /// What keeps plans from being executed; `None` while nothing does. The sender goes away when
+    /// nobody is left who could execute one.
+    fn fault(&self) -> watch::Receiver<Option<String>>;
+
     /// The present state of an operation and every change of it. The sender may go away; the last
     /// value then stands.
     ///
@@ -80,6 +88,28 @@ pub struct Planned {
     pub findings: Vec<Finding>,
     /// How it went in the simulator.
     pub simulation: SimulationSummary,
+}
+
+/// What was found out about a plan that somebody else made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulated {
+    /// What the checker found on the present snapshot; it may run when none is fatal.
+    pub findings: Vec<Finding>,
+    /// How it went in the simulator.
+    pub simulation: SimulationSummary,
+}
+
+impl TryFrom<&Proposal> for Planned {
+    type Error = Failure;
+
+    fn try_from(proposal: &Proposal) -> Result<Self, Failure> {
+        Ok(Self {
+            text: files::plan_text(&proposal.plan)?,
+            plan: proposal.plan.clone(),
+            findings: proposal.notes.iter().map(Finding::from).collect(),
+            simulation: SimulationSummary::from(&proposal.proof),
+        })
+    }
 }
 
 /// A note of the checker in the form that travels: text, with a stable code.
@@ -146,6 +176,43 @@ pub struct SimulationSummary {
     pub transferred: Bytes,
     /// The longest that any VM's vCPUs were stopped.
     pub downtime_max: Span,
-    /// Invariants that were broken on the way, for people; empty is good.
+    /// Invariants that were broken on the way, for people; empty is the only good value.
     pub violations: Vec<String>,
+    /// Simulations that were run, this one included, each under a seed of its own.
+    pub runs: u32,
+    /// Those of them in which every move arrived.
+    pub runs_succeeded: u32,
+    /// Those of them in which an invariant was broken; 0 is the only good value.
+    pub runs_violated: u32,
+}
+
+impl From<&Proof> for SimulationSummary {
+    fn from(proof: &Proof) -> Self {
+        let Proof { outcome, bands } = proof;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let part = |share: Share| (share.get() * bands.runs as f64).round() as u32;
+        Self {
+            seed: outcome.seed,
+            moves: count(outcome.execution.moves.len()),
+            arrived: count(outcome.arrived()),
+            makespan: outcome.makespan.unwrap_or_default(),
+            transferred: outcome.bytes_on_the_wire,
+            downtime_max: outcome.longest_downtime().unwrap_or_default(),
+            violations: outcome
+                .violations
+                .iter()
+                .map(|violation| format!("{} at {}", violation.breach, violation.at))
+                .collect(),
+            runs: count(bands.runs),
+            runs_succeeded: part(bands.succeeded),
+            runs_violated: part(bands.violated),
+        }
+    }
+}
+
+impl SimulationSummary {
+    /// Whether nothing happened in any run that must never happen.
+    pub fn passes(&self) -> bool {
+        self.runs_violated == 0 && self.violations.is_empty()
+    }
 }

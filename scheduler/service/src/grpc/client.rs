@@ -4,7 +4,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tokio::runtime::{self, Runtime};
+use tokio::{
+    runtime::{self, Runtime},
+    time,
+};
 use tonic::{
     Status,
     transport::{Channel, Endpoint, Uri},
@@ -14,17 +17,19 @@ use whimbrel_engine::Execution;
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
 use super::{
-    ClientTls, MESSAGE_SIZE_MAX, Planned, SimulationSummary,
+    ClientTls, MESSAGE_SIZE_MAX, Planned, Simulated,
     api::ANSWER_TIME_MAX,
     convert::{self, Malformed, Wire},
     status, tls,
 };
-use crate::Failure;
+use crate::{Failure, FailureKind};
 
 /// Time to reach the server and to shake hands.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a silent server is asked whether it lives, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// Longest time between two looks away from a stream.
+const MEANWHILE: Duration = Duration::from_millis(200);
 
 /// A connection to a Whimbrel server.
 #[derive(Debug)]
@@ -93,16 +98,14 @@ impl Client {
         convert::read_planned(self.wait(self.scheduler.clone().plan(request))?)
     }
 
-    /// Has a plan file run in the simulator. Changes nothing.
+    /// Has a plan file checked and run in the simulator. Changes nothing.
     ///
     /// # Errors
     /// [`Failure`] as the server gives it.
-    pub fn simulate(&self, plan_text: &str, seed: u64) -> Result<SimulationSummary, Failure> {
+    pub fn simulate(&self, plan_text: &str, seed: u64) -> Result<Simulated, Failure> {
         let request = v1::SimulateRequest { plan_text: plan_text.to_owned(), seed };
         let response = self.wait(self.scheduler.clone().simulate(request))?;
-        convert::required("simulation", response.simulation)
-            .and_then(Wire::from_wire)
-            .map_err(Malformed::in_answer)
+        Simulated::from_wire(response).map_err(Malformed::in_answer)
     }
 
     /// Begins to execute a plan file.
@@ -157,20 +160,24 @@ impl Client {
     }
 
     /// Shows every state of an operation to `each` and returns the last one, in which it has
-    /// ended.
+    /// ended. Between states, and several times a second while none comes, `meanwhile` may act.
     ///
     /// # Errors
-    /// [`Failure`] as the server gives it, and when the stream breaks off.
+    /// [`Failure`] as the server or `meanwhile` gives it, and when the stream breaks off.
     pub fn watch(
         &self,
         id: &PlanId,
         mut each: impl FnMut(&Execution),
+        mut meanwhile: impl FnMut() -> Result<(), Failure>,
     ) -> Result<Execution, Failure> {
         let request = v1::WatchOperationRequest { id: id.to_string() };
         let mut states = self.wait(self.scheduler.clone().watch_operation(request))?;
         loop {
-            let next = self.runtime.block_on(states.message());
-            let Some(message) = next.map_err(|s| status::from_status(&s))? else {
+            meanwhile()?;
+            // A message that is half received stays in `states`.
+            let next = async { time::timeout(MEANWHILE, states.message()).await };
+            let Ok(next) = self.runtime.block_on(next) else { continue };
+            let Some(message) = next.map_err(|status| fault(&status))? else {
                 return Err(Failure::unavailable(format!(
                     "the stream ended before operation {id} did (hint: watch it again)"
                 )));
@@ -189,9 +196,22 @@ impl Client {
     ) -> Result<T, Failure> {
         match self.runtime.block_on(call) {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(status::from_status(&status)),
+            Err(status) => Err(fault(&status)),
         }
     }
+}
+
+/// What the caller makes of `status`, with a hint where the server could give none.
+fn fault(status: &Status) -> Failure {
+    let mut failure = status::from_status(status);
+    if failure.kind == FailureKind::Unavailable {
+        failure.hint.get_or_insert_with(|| {
+            "check that the server runs, and whether it wants TLS; what it executes goes on \
+             without being watched"
+                .to_owned()
+        });
+    }
+    failure
 }
 
 fn execution(operation: Option<v1::Operation>) -> Result<Execution, Failure> {

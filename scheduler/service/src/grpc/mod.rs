@@ -14,7 +14,7 @@ mod status;
 mod stream;
 mod tls;
 
-pub use backend::{Backend, Finding, Planned, SimulationSummary};
+pub use backend::{Backend, Finding, Planned, Simulated, SimulationSummary};
 pub use client::Client;
 pub use server::{ServeOptions, Server, serve};
 pub use tls::{ClientTls, Security};

@@ -133,12 +133,14 @@ impl Server {
     ) -> Result<(), Failure> {
         let (stop, stopping) = watch::channel(false);
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<SchedulerServer<Api>>().await;
+        let faults = backend.fault();
+        show_fault(&health, &faults).await;
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(Failure::unavailable)?;
+        tokio::spawn(report_faults(faults, health.clone(), stopping.clone()));
         let scheduler = SchedulerServer::new(Api::new(backend, stopping.clone()))
             .max_decoding_message_size(MESSAGE_SIZE_MAX)
             .max_encoding_message_size(MESSAGE_SIZE_MAX);
@@ -169,6 +171,34 @@ async fn begin_to_stop(
     shutdown.await;
     stop.send_replace(true);
     health.set_not_serving::<SchedulerServer<Api>>().await;
+}
+
+/// Keeps the health service's answer for the API at what the backend can do.
+async fn report_faults(
+    mut faults: watch::Receiver<Option<String>>,
+    health: HealthReporter,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        let changed = tokio::select! {
+            changed = faults.changed() => changed,
+            // Whoever stops the server has the last word.
+            _ = stopping.changed() => return,
+        };
+        match changed {
+            Ok(()) => show_fault(&health, &faults).await,
+            Err(_) => return health.set_not_serving::<SchedulerServer<Api>>().await,
+        }
+    }
+}
+
+async fn show_fault(health: &HealthReporter, faults: &watch::Receiver<Option<String>>) {
+    let sound = faults.borrow().is_none();
+    if sound {
+        health.set_serving::<SchedulerServer<Api>>().await;
+    } else {
+        health.set_not_serving::<SchedulerServer<Api>>().await;
+    }
 }
 
 /// Completes when the server was told to stop and its time for that is over.

@@ -12,10 +12,10 @@ use whimbrel_core::{
 };
 use whimbrel_proto::v1;
 
-use super::{Malformed, Wire, from_list, name, required, same_names};
+use super::{Malformed, Wire, from_list, name, required, same_names, to_list};
 use crate::{
     Failure, files,
-    grpc::{Finding, Planned, SimulationSummary},
+    grpc::{Finding, Planned, Simulated, SimulationSummary},
 };
 
 same_names!(Severity { Warning, Fatal } = NoteSeverity in "note.severity");
@@ -55,6 +55,24 @@ pub(in super::super) fn read_planned(response: v1::PlanResponse) -> Result<Plann
         findings: from_list(response.notes).map_err(Malformed::in_answer)?,
         simulation,
     })
+}
+
+impl Wire for Simulated {
+    type Message = v1::SimulateResponse;
+
+    fn to_wire(&self) -> v1::SimulateResponse {
+        v1::SimulateResponse {
+            simulation: Some(self.simulation.to_wire()),
+            notes: to_list(&self.findings),
+        }
+    }
+
+    fn from_wire(message: v1::SimulateResponse) -> Result<Self, Malformed> {
+        Ok(Self {
+            findings: from_list(message.notes)?,
+            simulation: SimulationSummary::from_wire(required("simulation", message.simulation)?)?,
+        })
+    }
 }
 
 fn term_message(term: &Term) -> v1::ObjectiveTerm {
@@ -156,6 +174,9 @@ impl Wire for SimulationSummary {
             transferred_bytes: self.transferred.get(),
             downtime_max_micros: self.downtime_max.as_micros(),
             violations: self.violations.clone(),
+            runs: self.runs,
+            runs_succeeded: self.runs_succeeded,
+            runs_violated: self.runs_violated,
         }
     }
 
@@ -168,6 +189,9 @@ impl Wire for SimulationSummary {
             transferred: Bytes::new(message.transferred_bytes),
             downtime_max: Span::from_micros(message.downtime_max_micros),
             violations: message.violations,
+            runs: message.runs,
+            runs_succeeded: message.runs_succeeded,
+            runs_violated: message.runs_violated,
         })
     }
 }

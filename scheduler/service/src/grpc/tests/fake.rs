@@ -23,13 +23,14 @@ use whimbrel_engine::{Execution, MoveView};
 
 use crate::{
     Failure, files,
-    grpc::{Backend, Finding, Planned, SimulationSummary},
+    grpc::{Backend, Finding, Planned, Simulated, SimulationSummary},
 };
 
 /// The backend.
 #[derive(Default)]
 pub(in super::super) struct Fake {
     hold: bool,
+    fault: watch::Sender<Option<String>>,
     gate: Arc<Mutex<()>>,
     running: Mutex<BTreeMap<PlanId, watch::Sender<Execution>>>,
 }
@@ -144,6 +145,15 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
     Plan::seal(goal.clone(), parent, report, vec![Wave { moves: vec![one] }], stays)
 }
 
+/// What the checker says: draining any host but h1 is refused.
+fn note(goal: &Goal) -> Note {
+    let problem = match goal {
+        Goal::Drain { host: other } if *other != host("h1") => Problem::NotDrained { left: 1 },
+        _ => Problem::RuleBrokenAtEnd { rule: "spread".to_owned(), already: true },
+    };
+    Note { subject: "end".to_owned(), problem }
+}
+
 /// The execution of `plan` with every move in `state`.
 pub(in super::super) fn execution(plan: &Plan, state: MoveState) -> Execution {
     let view = |(id, one): (_, &Move)| MoveView {
@@ -184,6 +194,11 @@ impl Fake {
         Self { hold: true, ..Self::default() }
     }
 
+    /// One that can execute nothing while there is a `fault`.
+    pub(super) fn with(fault: watch::Sender<Option<String>>) -> Self {
+        Self { fault, ..Self::default() }
+    }
+
     /// One that plans only while `gate` is free.
     pub(super) fn gated(gate: Arc<Mutex<()>>) -> Self {
         Self { gate, ..Self::default() }
@@ -213,23 +228,19 @@ impl Backend for Fake {
     fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
         let _open = self.gate.lock().unwrap();
         let plan = plan(goal, seed);
-        // Draining any host but h1 is refused by the checker.
-        let problem = match goal {
-            Goal::Drain { host: other } if *other != host("h1") => Problem::NotDrained { left: 1 },
-            _ => Problem::RuleBrokenAtEnd { rule: "spread".to_owned(), already: true },
-        };
-        let note = Note { subject: "end".to_owned(), problem };
         Ok(Planned {
             text: files::plan_text(&plan)?,
             plan,
-            findings: vec![Finding::from(&note)],
+            findings: vec![Finding::from(&note(goal))],
             simulation: SimulationSummary { seed, moves: 1, arrived: 1, ..Default::default() },
         })
     }
 
-    fn simulate(&self, plan_text: &str, seed: u64) -> Result<SimulationSummary, Failure> {
+    fn simulate(&self, plan_text: &str, seed: u64) -> Result<Simulated, Failure> {
         let moves = u32::try_from(files::parse_plan(plan_text)?.moves().count()).unwrap();
-        Ok(SimulationSummary { seed, moves, arrived: moves, ..Default::default() })
+        let simulation =
+            SimulationSummary { seed, moves, arrived: moves, runs: 20, ..Default::default() };
+        Ok(Simulated { findings: vec![Finding::from(&note(&Goal::Balance))], simulation })
     }
 
     fn apply(&self, plan_text: &str, expected_digest: &str) -> Result<PlanId, Failure> {
@@ -260,6 +271,10 @@ impl Backend for Fake {
             state.moves.iter_mut().for_each(|one| one.state = MoveState::Cancelled);
         });
         Ok(())
+    }
+
+    fn fault(&self) -> watch::Receiver<Option<String>> {
+        self.fault.subscribe()
     }
 
     fn operations(&self) -> Result<Vec<Execution>, Failure> {

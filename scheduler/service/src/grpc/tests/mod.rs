@@ -57,12 +57,15 @@ fn every_verb_goes_there_and_back_over_mutual_tls() {
     let planned = client.plan(&drain(), 7).unwrap();
     assert_eq!(planned.plan, fake::plan(&drain(), 7));
     assert_eq!(planned.findings[0].code, "rule-broken-at-end");
-    assert_eq!(client.simulate(&planned.text, 9).unwrap().seed, 9);
+    let simulated = client.simulate(&planned.text, 9).unwrap();
+    assert_eq!((simulated.simulation.seed, simulated.simulation.runs), (9, 20));
+    assert_eq!(simulated.findings, planned.findings);
 
     let begun = client.apply(&planned.text, planned.plan.digest.as_str()).unwrap();
     assert_eq!(begun.plan, planned.plan.id());
     let mut seen = Vec::new();
-    let last = client.watch(&begun.plan, |state| seen.push(state.moves[0].state)).unwrap();
+    let last =
+        client.watch(&begun.plan, |state| seen.push(state.moves[0].state), || Ok(())).unwrap();
     assert_eq!(last, fake::execution(&planned.plan, MoveState::Settled));
     assert_eq!(seen.last(), Some(&MoveState::Settled));
     assert_eq!(client.operation(&begun.plan).unwrap(), last);
@@ -77,7 +80,7 @@ fn cancelling_ends_the_stream() {
     let id = client.apply(&planned.text, planned.plan.digest.as_str()).unwrap().plan;
     let watcher = thread::spawn({
         let (client, id) = (server.client(), id.clone());
-        move || client.watch(&id, |_| {}).unwrap()
+        move || client.watch(&id, |_| {}, || Ok(())).unwrap()
     });
     thread::sleep(Duration::from_millis(300));
     assert!(client.cancel(&id).unwrap().cancelled);
@@ -92,7 +95,7 @@ fn a_stopping_server_ends_streams_and_says_so() {
     let client = server.client();
     let planned = client.plan(&Goal::Balance, 1).unwrap();
     let id = client.apply(&planned.text, planned.plan.digest.as_str()).unwrap().plan;
-    let watcher = thread::spawn(move || client.watch(&id, |_| {}).unwrap_err());
+    let watcher = thread::spawn(move || client.watch(&id, |_| {}, || Ok(())).unwrap_err());
     thread::sleep(Duration::from_millis(300));
     let begin = Instant::now();
     server.stop();
@@ -111,7 +114,7 @@ fn what_is_not_known_is_not_found_with_a_hint() {
         client.predict(&VmId::new("db-9").unwrap(), None).unwrap_err(),
         client.operation(&unknown).unwrap_err(),
         client.cancel(&unknown).unwrap_err(),
-        client.watch(&unknown, |_| {}).unwrap_err(),
+        client.watch(&unknown, |_| {}, || Ok(())).unwrap_err(),
     ];
     for failure in failures {
         assert_eq!(failure.kind, FailureKind::NotFound, "{failure:?}");

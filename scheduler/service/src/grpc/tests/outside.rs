@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::Command};
 
+use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -26,6 +27,29 @@ fn health_says_serving() {
             assert_eq!(response.status(), ServingStatus::Serving, "{service:?}");
         }
     });
+}
+
+#[test]
+fn health_says_what_keeps_plans_from_being_executed() {
+    let fault = watch::Sender::new(Some("the disk is full".to_owned()));
+    let server = plain(Fake::with(fault.clone()));
+    let check = |service: &'static str| {
+        raw(&server, async |channel| {
+            let request = HealthCheckRequest { service: service.to_owned() };
+            HealthClient::new(channel).check(request).await.unwrap().into_inner().status()
+        })
+    };
+    let becomes = |expected| {
+        let until = Instant::now() + Duration::from_secs(10);
+        while check(SERVICE) != expected {
+            assert!(Instant::now() < until, "never {expected:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    becomes(ServingStatus::NotServing);
+    assert_eq!(check(""), ServingStatus::Serving);
+    fault.send_replace(None);
+    becomes(ServingStatus::Serving);
 }
 
 #[test]

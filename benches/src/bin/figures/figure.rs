@@ -1,0 +1,198 @@
+//! The headline figures: their names, units and targets, and the line that each becomes.
+//!
+//! What is to hold is written here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Figures that are measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// CPU time and time on the clock of parts of the program, on made-up input.
+    Timings,
+    /// Recorded predictions against what was measured afterwards.
+    Predictions,
+    /// The demonstration as a user runs it.
+    Demo,
+    /// Real hosts: needs root.
+    Lab,
+}
+
+/// What a value must be to hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Target {
+    /// Nothing is promised.
+    Open,
+    /// Less than this.
+    Below(f64),
+    /// This, to three digits.
+    Exactly(f64),
+}
+
+/// One headline figure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) target: Target,
+    pub(crate) group: Group,
+}
+
+const fn figure(name: &'static str, unit: &'static str, target: Target, group: Group) -> Figure {
+    Figure { name, unit, target, group }
+}
+
+/// Every headline figure, in the order of the table.
+pub(crate) const FIGURES: [Figure; 14] = [
+    figure("demo_seconds", "s", Target::Below(60.0), Group::Demo),
+    figure("demo_peak_memory_mib", "MiB", Target::Open, Group::Demo),
+    figure("lab_up_seconds", "s", Target::Below(30.0), Group::Lab),
+    figure("lab_moves_lost", "guests", Target::Exactly(0.0), Group::Lab),
+    figure("lab_moves_arrived_share", "of 1", Target::Exactly(1.0), Group::Lab),
+    figure("collector_cpu_share", "of one core", Target::Below(0.02), Group::Lab),
+    figure("collector_telemetry_bytes_per_second", "B/s", Target::Below(2000.0), Group::Lab),
+    figure("prediction_time_ape_median", "of 1", Target::Open, Group::Predictions),
+    figure("prediction_bytes_ape_median", "of 1", Target::Open, Group::Predictions),
+    figure("prediction_band90_coverage", "of 1", Target::Open, Group::Predictions),
+    figure("prediction_false_converges_share", "of 1", Target::Open, Group::Predictions),
+    figure(
+        "collection_cycle_10000_vms_milliseconds",
+        "ms CPU",
+        Target::Below(500.0),
+        Group::Timings,
+    ),
+    figure("planner_drain_milliseconds", "ms", Target::Open, Group::Timings),
+    figure("predict_microseconds", "us", Target::Open, Group::Timings),
+];
+
+impl Group {
+    /// Those that disturb nobody first.
+    pub(crate) const ALL: [Self; 4] = [Self::Timings, Self::Predictions, Self::Demo, Self::Lab];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Timings => "timings",
+            Self::Predictions => "predictions",
+            Self::Demo => "demo",
+            Self::Lab => "lab",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.name() == name)
+    }
+}
+
+/// Values that were found so far, by the names of their figures.
+#[derive(Debug, Default)]
+pub(crate) struct Found(BTreeMap<&'static str, f64>);
+
+impl Found {
+    pub(crate) fn put(&mut self, name: &'static str, value: f64) {
+        self.0.insert(name, value);
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied().filter(|value| value.is_finite())
+    }
+}
+
+/// One figure with its value, as it is printed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Line {
+    pub(crate) figure: &'static str,
+    /// To three significant digits; null when it was not measured.
+    pub(crate) value: Option<f64>,
+    pub(crate) unit: &'static str,
+    /// Null when nothing is promised.
+    pub(crate) target: Option<String>,
+    /// Null when there is no target or no value.
+    pub(crate) holds: Option<bool>,
+    /// What measures it again, in the root of the workspace.
+    pub(crate) command: String,
+    /// Why there is no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+impl Figure {
+    /// Its line for `value`, or with the `reason` for having none.
+    pub(crate) fn line(&self, value: Option<f64>, reason: &str, command: &str) -> Line {
+        let value = value.map(rounded);
+        Line {
+            figure: self.name,
+            value,
+            unit: self.unit,
+            target: self.target.text(),
+            holds: value.and_then(|value| self.target.holds(value)),
+            command: command.to_owned(),
+            reason: value.is_none().then(|| reason.to_owned()),
+        }
+    }
+}
+
+impl Line {
+    /// Whether it was measured and misses no target.
+    pub(crate) fn is_well(&self) -> bool {
+        self.value.is_some() && self.holds != Some(false)
+    }
+}
+
+impl Target {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Open => None,
+            Self::Below(limit) => Some(format!("< {limit}")),
+            Self::Exactly(wanted) => Some(format!("= {wanted}")),
+        }
+    }
+
+    fn holds(self, value: f64) -> Option<bool> {
+        match self {
+            Self::Open => None,
+            Self::Below(limit) => Some(value < limit),
+            Self::Exactly(wanted) => Some((value - wanted).abs() < 5e-4),
+        }
+    }
+}
+
+/// To three significant digits: more are not repeatable.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(target: Target, value: Option<f64>) -> Line {
+        figure("x", "s", target, Group::Demo).line(value, "no root", "again")
+    }
+
+    #[test]
+    fn a_line_holds_misses_or_says_why_not() {
+        let held = line(Target::Below(60.0), Some(12.3456));
+        assert_eq!((held.holds, held.is_well()), (Some(true), true));
+        assert_eq!(
+            serde_json::to_string(&held).unwrap(),
+            r#"{"figure":"x","value":12.3,"unit":"s","target":"< 60","holds":true,"command":"again"}"#
+        );
+        let missed = line(Target::Exactly(1.0), Some(0.99));
+        assert_eq!((missed.holds, missed.is_well()), (Some(false), false));
+        let open = line(Target::Open, Some(123_456.0));
+        assert_eq!((open.value, open.holds, open.is_well()), (Some(123_000.0), None, true));
+        let absent = line(Target::Below(1.0), None);
+        assert_eq!((absent.holds, absent.is_well()), (None, false));
+        assert_eq!(absent.reason.as_deref(), Some("no root"));
+    }
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own_and_nonsense_is_no_value() {
+        let names: std::collections::BTreeSet<_> = FIGURES.iter().map(|f| f.name).collect();
+        assert_eq!(names.len(), FIGURES.len());
+        let mut found = Found::default();
+        found.put("x", f64::NAN);
+        assert_eq!(found.get("x"), None);
+    }
+}

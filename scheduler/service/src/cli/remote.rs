@@ -1,0 +1,309 @@
+//! The same verbs through a daemon's API: same answers, same exit codes.
+//!
+//! What only this machine could do (look into files of telemetry, write reports) is refused by
+//! name rather than left out. Decides nothing: the daemon's policy holds, and its checker and
+//! simulator judge.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use whimbrel_core::{Plan, PlanId, check::Severity};
+use whimbrel_engine::Execution;
+
+use super::{
+    Common, Ending, Format, Verb,
+    apply::ApplyArguments,
+    executed, interrupt, inventory, plan, predict, print_json,
+    progress::Progress,
+    proposal::{self, NoteJson},
+    simulate,
+    source::SourceArguments,
+};
+use crate::{
+    Failure, files,
+    grpc::{Client, ClientTls, Finding, Simulated, SimulationSummary},
+};
+
+/// Where the daemon is, and what is shown to it.
+#[derive(Debug, clap::Args)]
+pub(super) struct RemoteArguments {
+    /// Ask a daemon instead of the hosts: HOST:PORT, with mutual TLS unless it is on loopback
+    #[arg(long, global = true, value_name = "URL", env = "WHIMBREL_ENDPOINT")]
+    pub(super) endpoint: Option<String>,
+    /// Certificates of the authority that signed the daemon's, PEM
+    #[arg(long, global = true, value_name = "FILE", env = "WHIMBREL_CA")]
+    ca: Option<PathBuf>,
+    /// This client's certificate, PEM
+    #[arg(long, global = true, value_name = "FILE", env = "WHIMBREL_CERTIFICATE")]
+    certificate: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, global = true, value_name = "FILE", env = "WHIMBREL_KEY")]
+    key: Option<PathBuf>,
+}
+
+impl RemoteArguments {
+    fn tls(&self) -> Result<Option<ClientTls>, Failure> {
+        match (&self.ca, &self.certificate, &self.key) {
+            (None, None, None) => Ok(None),
+            (Some(ca), Some(certificate), Some(key)) => Ok(Some(ClientTls {
+                ca: ca.clone(),
+                cert: certificate.clone(),
+                key: key.clone(),
+                server_name: None,
+            })),
+            _ => Err(Failure::invalid(
+                "mutual TLS takes --ca, --certificate and --key together \
+                 (hint: give all three, or none on a loopback address)",
+            )),
+        }
+    }
+}
+
+/// A proposal as the API tells it; the keys are those of the local answer.
+#[derive(Debug, Serialize)]
+struct ToldJson<'a> {
+    id: String,
+    may_run: bool,
+    notes: Vec<NoteJson>,
+    simulation: SummaryJson,
+    violations: &'a [String],
+    plan: &'a Plan,
+}
+
+/// What the API tells of the simulations.
+#[derive(Debug, Serialize)]
+struct SummaryJson {
+    seed: u64,
+    runs: u32,
+    runs_succeeded: u32,
+    runs_violated: u32,
+    makespan: whimbrel_core::units::Span,
+    longest_downtime: whimbrel_core::units::Span,
+    bytes_on_the_wire: whimbrel_core::units::Bytes,
+}
+
+/// Does `verb` at `endpoint`.
+pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending, Failure> {
+    if common.policy.is_some() {
+        return Err(only_here("--policy", "the daemon's own policy holds"));
+    }
+    if !common.set.is_empty() {
+        return Err(only_here("--set", "the daemon's own configuration holds"));
+    }
+    let tls = common.remote.tls()?;
+    let client = || Client::connect(endpoint, tls.as_ref());
+    match verb {
+        Verb::Inventory(own) => {
+            refuse_other_sources(&own.source)?;
+            inventory::show(common, own, &client()?.inventory()?)
+        }
+        Verb::Predict(own) => {
+            refuse_other_sources(&own.source)?;
+            if own.seed != predict::SEED {
+                return Err(only_here("--seed of a prediction", "the daemon has its own"));
+            }
+            predict::show(common, &own.vm, client()?.predict(&own.vm, own.to.as_ref())?)
+        }
+        Verb::Plan(own) => planned(common, own, &client),
+        Verb::Simulate(own) => simulated(common, own, &client),
+        Verb::Apply(own) => applied(own, &client),
+        Verb::Collect(_) | Verb::Report(_) | Verb::Demo(_) | Verb::Serve(_) => {
+            Err(Failure::invalid(
+                "this verb does not work through an endpoint \
+                 (hint: leave out --endpoint and WHIMBREL_ENDPOINT)",
+            ))
+        }
+    }
+}
+
+fn only_here(what: &str, why: &str) -> Failure {
+    Failure::invalid(format!(
+        "{what} does not work through an endpoint: {why} \
+         (hint: leave it out, or leave out --endpoint and WHIMBREL_ENDPOINT)"
+    ))
+}
+
+fn refuse_other_sources(source: &SourceArguments) -> Result<(), Failure> {
+    match source.other_than_live() {
+        Some(option) => Err(only_here(option, "the daemon looks at live hosts")),
+        None => Ok(()),
+    }
+}
+
+/// How a connection is made, once everything else has been checked.
+type Connect<'a> = dyn Fn() -> Result<Client, Failure> + 'a;
+
+fn planned(
+    common: &Common,
+    own: &plan::PlanArguments,
+    connect: &Connect<'_>,
+) -> Result<Ending, Failure> {
+    let (goal, own) = own.taken_apart();
+    refuse_other_sources(&own.source)?;
+    if own.report.is_some() {
+        return Err(only_here("--report", "the report needs more than the API tells"));
+    }
+    if own.save_snapshot.is_some() {
+        return Err(only_here("--save-snapshot", "inventory --save asks for the present one"));
+    }
+    let planned = connect()?.plan(&goal, own.seed)?;
+    if let Some(path) = &own.out {
+        files::write(path, planned.text.as_bytes())?;
+    }
+    let told = Simulated { findings: planned.findings, simulation: planned.simulation };
+    show(common.output, &planned.plan, &told)?;
+    if common.output == Format::Table {
+        own.print_next_step();
+    }
+    let pass = may_run(&told) && !planned.plan.is_empty();
+    Ok(if pass { Ending::Done } else { Ending::No })
+}
+
+fn simulated(
+    common: &Common,
+    own: &simulate::SimulateArguments,
+    connect: &Connect<'_>,
+) -> Result<Ending, Failure> {
+    refuse_other_sources(&own.source)?;
+    let (text, plan) = read_plan(&own.plan)?;
+    let told = connect()?.simulate(&text, plan.parent.seed)?;
+    show(common.output, &plan, &told)?;
+    Ok(if may_run(&told) { Ending::Done } else { Ending::No })
+}
+
+fn applied(own: &ApplyArguments, connect: &Connect<'_>) -> Result<Ending, Failure> {
+    if own.report.is_some() {
+        return Err(only_here("--report", "the report needs more than the API tells"));
+    }
+    let Some(path) = &own.plan else { return joined(own.abandon, connect) };
+    let (text, plan) = read_plan(path)?;
+    let client = connect()?;
+    let told = client.simulate(&text, plan.parent.seed)?;
+    show(Format::Table, &plan, &told)?;
+    if !may_run(&told) {
+        eprintln!("not applied: see the lines with NO above");
+        return Ok(Ending::No);
+    }
+    if !own.execute {
+        println!("dry run: nothing was changed; --execute does it");
+        return Ok(Ending::Done);
+    }
+    let begun = client.apply(&text, plan.digest.as_str())?;
+    follow(&client, &begun.plan)
+}
+
+/// Follows the plan that the daemon executes; gives it up when that is asked for.
+fn joined(abandon: bool, connect: &Connect<'_>) -> Result<Ending, Failure> {
+    let client = connect()?;
+    let Some(unfinished) = client.operations()?.into_iter().rfind(|one| !one.ended) else {
+        println!("nothing to resume: no plan is unfinished");
+        return Ok(Ending::No);
+    };
+    if abandon {
+        client.cancel(&unfinished.plan)?;
+    }
+    follow(&client, &unfinished.plan)
+}
+
+/// Shows an operation to its end. Ctrl-C cancels it; once more only ends the showing.
+fn follow(client: &Client, id: &PlanId) -> Result<Ending, Failure> {
+    let mut progress = Progress::new();
+    let mut cancelled = false;
+    interrupt::watch();
+    let execution: Execution = client.watch(
+        id,
+        |execution| progress.show(execution),
+        || match interrupt::count() {
+            0 => Ok(()),
+            1 if cancelled => Ok(()),
+            1 => {
+                cancelled = true;
+                eprintln!("cancelling; once more Ctrl-C leaves migrations to the daemon");
+                client.cancel(id).map(drop)
+            }
+            _ => Err(Failure::conflict(
+                "left while migrations were under way \
+                 (hint: whimbrel apply --resume shows them again)",
+            )),
+        },
+    )?;
+    executed::print(&execution);
+    Ok(executed::ending(&execution))
+}
+
+/// A plan file, exact, and what it says.
+fn read_plan(path: &std::path::Path) -> Result<(String, Plan), Failure> {
+    let text = files::read_text(path)?;
+    let plan = files::parse_plan(&text).map_err(|e| e.about(path.display()))?;
+    Ok((text, plan))
+}
+
+fn may_run(told: &Simulated) -> bool {
+    told.findings.iter().all(|one| one.severity != Severity::Fatal) && told.simulation.passes()
+}
+
+fn show(format: Format, plan: &Plan, told: &Simulated) -> Result<(), Failure> {
+    let notes: Vec<NoteJson> = told.findings.iter().map(NoteJson::from).collect();
+    let simulation = &told.simulation;
+    match format {
+        Format::Table => {
+            proposal::print_plan(plan);
+            proposal::print_notes(&notes);
+            print_simulation(simulation);
+            Ok(())
+        }
+        Format::Json => print_json(&ToldJson {
+            id: plan.id().to_string(),
+            may_run: may_run(told),
+            notes,
+            simulation: SummaryJson::from(simulation),
+            violations: &simulation.violations,
+            plan,
+        }),
+    }
+}
+
+fn print_simulation(simulation: &SimulationSummary) {
+    let share = f64::from(simulation.runs_succeeded) / f64::from(simulation.runs.max(1));
+    println!(
+        "simulator: {} runs, every move arrived in {:.0} % of them",
+        simulation.runs,
+        share * 100.0
+    );
+    println!(
+        "simulator: from begin to end {}, longest downtime {}, {} sent",
+        simulation.makespan.human(),
+        simulation.downtime_max.human(),
+        simulation.transferred.human()
+    );
+    for violation in &simulation.violations {
+        println!("simulator: NO: {violation}");
+    }
+    if simulation.violations.is_empty() && simulation.runs_violated > 0 {
+        println!("simulator: NO: an invariant was broken in {} runs", simulation.runs_violated);
+    }
+}
+
+impl From<&Finding> for NoteJson {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            fatal: finding.severity == Severity::Fatal,
+            subject: finding.subject.clone(),
+            text: finding.text.clone(),
+        }
+    }
+}
+
+impl From<&SimulationSummary> for SummaryJson {
+    fn from(summary: &SimulationSummary) -> Self {
+        Self {
+            seed: summary.seed,
+            runs: summary.runs,
+            runs_succeeded: summary.runs_succeeded,
+            runs_violated: summary.runs_violated,
+            makespan: summary.makespan,
+            longest_downtime: summary.downtime_max,
+            bytes_on_the_wire: summary.transferred,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A simulated cluster whose time passes only as far as a test allows, and a journal that a test
+//! can break and hand from one daemon to the next.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use whimbrel_core::{
+    Cluster, Goal, HostId, OrderId, Plan, Policy, Snapshot,
+    ports::{Journal, JournalError, Order, Power, Record, Refusal},
+    units::{Span, Timestamp},
+};
+use whimbrel_engine::EngineSettings;
+use whimbrel_simulator::{ClusterOptions, MemoryJournal, Scenario, SimCluster};
+
+use crate::{
+    daemon::{Daemon, Pace, Parts, World},
+    grpc::{Backend as _, Planned},
+};
+
+/// Simulated time between two observations, while time passes at all.
+const STEP: Span = Span::from_millis(250);
+
+/// Everything that outlives a daemon.
+pub(super) struct Lab {
+    sim: Arc<Mutex<SimCluster>>,
+    steps: Arc<AtomicU64>,
+    journal: SharedJournal,
+    pub(super) telemetry: TempDir,
+}
+
+impl Lab {
+    /// Three hosts, three guests on h1.
+    pub(super) fn new() -> Self {
+        let scenario: Scenario = toml::from_str(include_str!("three.toml")).unwrap();
+        let sim = SimCluster::new(&scenario.snapshot(), ClusterOptions::default()).unwrap();
+        Self {
+            sim: Arc::new(Mutex::new(sim)),
+            steps: Arc::default(),
+            journal: SharedJournal::default(),
+            telemetry: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A daemon over it; the one before must have ended.
+    pub(super) fn daemon(&self) -> Daemon {
+        Daemon::start(Parts {
+            world: SimWorld { sim: Arc::clone(&self.sim), steps: Arc::clone(&self.steps) },
+            journal: self.journal.clone(),
+            policy: Policy::default(),
+            settings: EngineSettings::default(),
+            pace: Pace { executing: Duration::from_millis(1), idle: Duration::from_millis(1) },
+            telemetry: self.telemetry.path().to_owned(),
+        })
+        .unwrap()
+    }
+
+    /// Lets time pass for `steps` more observations.
+    pub(super) fn allow(&self, steps: u64) {
+        self.steps.store(steps, Ordering::SeqCst);
+    }
+
+    /// Waits until the time that was allowed is used up.
+    pub(super) fn used_up(&self) {
+        until("time is used up", || self.steps.load(Ordering::SeqCst) == 0);
+    }
+
+    pub(super) fn sim(&self) -> MutexGuard<'_, SimCluster> {
+        self.sim.lock().unwrap()
+    }
+
+    pub(super) fn break_journal(&self, broken: bool) {
+        self.journal.broken.store(broken, Ordering::SeqCst);
+    }
+
+    pub(super) fn written(&self) -> Vec<Record> {
+        self.journal.records().unwrap()
+    }
+}
+
+/// A plan that empties h1.
+pub(super) fn drain(daemon: &Daemon) -> Planned {
+    until("the first observation", || daemon.backend().inventory().is_ok());
+    daemon.backend().plan(&Goal::Drain { host: HostId::new("h1").unwrap() }, 1).unwrap()
+}
+
+/// The text of a plan like `plan` that is another one.
+pub(super) fn another(plan: &Plan) -> Plan {
+    let parent = whimbrel_core::plan::Parent { seed: plan.parent.seed + 1, ..plan.parent.clone() };
+    let plan = plan.clone();
+    Plan::seal(plan.goal, parent, plan.report, plan.waves, plan.stays)
+}
+
+/// Waits until something holds.
+pub(super) fn until(what: &str, holds: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < limit, "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+struct SimWorld {
+    sim: Arc<Mutex<SimCluster>>,
+    steps: Arc<AtomicU64>,
+}
+
+impl Drop for SimWorld {
+    fn drop(&mut self) {
+        self.sim.lock().unwrap().controller_died();
+    }
+}
+
+impl World for SimWorld {
+    fn adopt(&mut self, _order: &Order) {}
+}
+
+impl Cluster for SimWorld {
+    fn now(&self) -> Timestamp {
+        self.sim.lock().unwrap().now()
+    }
+
+    fn observe(&mut self) -> Snapshot {
+        let mut sim = self.sim.lock().unwrap();
+        let one_less = |steps: u64| steps.checked_sub(1);
+        if self.steps.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            sim.advance(STEP);
+        }
+        sim.observe()
+    }
+
+    fn begin(&mut self, order: &Order) -> Result<(), Refusal> {
+        self.sim.lock().unwrap().begin(order)
+    }
+
+    fn cancel(&mut self, id: &OrderId) -> Result<(), Refusal> {
+        self.sim.lock().unwrap().cancel(id)
+    }
+
+    fn set_power(&mut self, host: &HostId, power: Power) -> Result<(), Refusal> {
+        self.sim.lock().unwrap().set_power(host, power)
+    }
+}
+
+#[derive(Clone, Default)]
+struct SharedJournal {
+    records: Arc<Mutex<MemoryJournal>>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Journal for SharedJournal {
+    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        if self.broken.load(Ordering::SeqCst) {
+            let message = "the disk is full".to_owned();
+            return Err(JournalError { path: "memory".to_owned(), message });
+        }
+        self.records.lock().unwrap().append(record)
+    }
+
+    fn records(&self) -> Result<Vec<Record>, JournalError> {
+        self.records.lock().unwrap().records()
+    }
+}
