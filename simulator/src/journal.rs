@@ -54,7 +54,7 @@ impl Journal for MemoryJournal {
         self.crashed = dies || self.crash == Some(CrashPoint::After(number));
         if self.crashed {
             let message = format!("the writer died at record {number}");
-            return Err(JournalError { path: "memory".to_owned(), message });
+            return Err(JournalError { path: "memory".to_owned(), message, hint: "none" });
         }
         Ok(())
     }

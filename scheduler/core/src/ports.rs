@@ -178,12 +178,14 @@ pub enum Entry {
 
 /// Why the journal did not work.
 #[derive(Debug, Error)]
-#[error("journal {path}: {message} (hint: check the disk and the file's owner; nothing was begun)")]
+#[error("journal {path}: {message} (hint: {hint})")]
 pub struct JournalError {
     /// The journal's file.
     pub path: String,
     /// What failed.
     pub message: String,
+    /// What to try.
+    pub hint: &'static str,
 }
 
 /// Where telemetry goes.

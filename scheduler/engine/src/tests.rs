@@ -97,7 +97,11 @@ struct Memory {
 impl Journal for Memory {
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         if self.broken {
-            return Err(JournalError { path: "memory".to_owned(), message: "full".to_owned() });
+            return Err(JournalError {
+                path: "memory".to_owned(),
+                message: "full".to_owned(),
+                hint: "free some memory",
+            });
         }
         self.records.push(record.clone());
         Ok(())

@@ -20,6 +20,7 @@ use whimbrel_core::{
     cluster::{CallState, CompletedStats},
     ports::Order,
     predict::{Mode, Transport},
+    units::Timestamp,
 };
 
 /// How long an adopted order is followed after its deadline before its thread gives up.
@@ -43,8 +44,8 @@ pub(super) struct Call {
     pub(super) order: Order,
     pub(super) state: CallState,
     pub(super) stats: Option<CompletedStats>,
-    /// Whether the collector was told of its figures.
-    pub(super) noted: bool,
+    /// When it was first seen to have ended.
+    pub(super) ended_at: Option<Timestamp>,
 }
 
 /// A call shared between its thread and the cluster.

@@ -27,6 +27,9 @@ use super::libvirt_call::{self, Call, HostLink, SharedCall, locked};
 /// a small guest takes about a second.
 const INTEREST_PERIOD: Span = Span::from_millis(200);
 
+/// How long an ended call is reported: the engine reads its figures within seconds.
+const ENDED_CALLS_KEPT: Span = Span::from_seconds(600);
+
 /// Real hosts.
 pub struct LibvirtCluster {
     collector: Collector,
@@ -63,7 +66,7 @@ impl LibvirtCluster {
 
     fn shared_call(&mut self, order: &Order) -> SharedCall {
         let call =
-            Call { order: order.clone(), state: CallState::Active, stats: None, noted: false };
+            Call { order: order.clone(), state: CallState::Active, stats: None, ended_at: None };
         let call = Arc::new(Mutex::new(call));
         self.calls.insert(order.id.clone(), Arc::clone(&call));
         call
@@ -111,6 +114,26 @@ impl LibvirtCluster {
         self.collector.refresh_interest(&hosts, INTEREST_PERIOD);
     }
 
+    /// Tells the collector of figures that have come in, and forgets calls that ended long ago.
+    fn note_ended(&mut self, now: Timestamp) {
+        self.calls.retain(|_, call| {
+            let mut call = locked(call);
+            if call.state == CallState::Active {
+                return true;
+            }
+            let Some(ended_at) = call.ended_at else {
+                call.ended_at = Some(now);
+                // What a limit of its own held back says nothing of the link.
+                let free = call.order.settings.bandwidth_limit.is_none();
+                if let Some(stats) = call.stats.filter(|_| free) {
+                    self.collector.note_completed(&call.order.from, &stats, now);
+                }
+                return true;
+            };
+            now.since(ended_at) < ENDED_CALLS_KEPT
+        });
+    }
+
     fn store_telemetry(&mut self, now: Timestamp) {
         let batch = self.collector.drain_batch(now);
         let Some(sink) = &mut self.sink else { return };
@@ -130,15 +153,7 @@ impl Cluster for LibvirtCluster {
         let now = self.now();
         self.store_telemetry(now);
         self.mind();
-        for call in self.calls.values() {
-            let mut call = locked(call);
-            if let (Some(stats), false) = (call.stats, call.noted) {
-                if call.order.settings.bandwidth_limit.is_none() {
-                    self.collector.note_completed(&call.order.from, &stats, now);
-                }
-                call.noted = true;
-            }
-        }
+        self.note_ended(now);
         let mut snapshot = self.collector.snapshot(now);
         snapshot.orders = self
             .calls

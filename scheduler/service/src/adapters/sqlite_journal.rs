@@ -29,20 +29,21 @@ impl SqliteJournal {
     /// # Errors
     /// [`JournalError`] when it is damaged, of another version, or open in another process.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let fault = |message: String| JournalError { path: path.display().to_string(), message };
+        let fault = |fault: Fault| fault.of(path);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| fault(e.to_string()))?;
+            std::fs::create_dir_all(parent).map_err(|e| fault(e.to_string().into()))?;
         }
-        let database = Connection::open(path).map_err(|e| fault(e.to_string()))?;
-        prepare(&database).map_err(|e| fault(explain(&e)))?;
+        let database = Connection::open(path).map_err(|e| fault((&e).into()))?;
+        prepare(&database).map_err(|e| fault((&e).into()))?;
         let layout: i64 = database
             .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(|e| fault(explain(&e)))?;
+            .map_err(|e| fault((&e).into()))?;
         match layout {
-            0 => create(&database).map_err(|e| fault(explain(&e)))?,
+            0 => create(&database).map_err(|e| fault((&e).into()))?,
             LAYOUT => {}
             other => {
-                return Err(fault(format!("its layout is {other}, this version reads {LAYOUT}")));
+                let message = format!("its layout is {other}, this version reads {LAYOUT}");
+                return Err(fault(message.into()));
             }
         }
         let last = database
@@ -50,13 +51,13 @@ impl SqliteJournal {
                 row.get(0)
             })
             .optional()
-            .map_err(|e| fault(explain(&e)))?
+            .map_err(|e| fault((&e).into()))?
             .unwrap_or_default();
         Ok(Self { path: path.to_owned(), database, last })
     }
 
-    fn fault(&self, message: String) -> JournalError {
-        JournalError { path: self.path.display().to_string(), message }
+    fn fault(&self, fault: impl Into<Fault>) -> JournalError {
+        fault.into().of(&self.path)
     }
 }
 
@@ -69,7 +70,7 @@ impl Journal for SqliteJournal {
                 "INSERT INTO record (at_micros, content, digest) VALUES (?1, ?2, ?3)",
                 params![i64::try_from(record.at.as_micros()).unwrap_or(i64::MAX), content, digest],
             )
-            .map_err(|e| self.fault(explain(&e)))?;
+            .map_err(|e| self.fault(&e))?;
         self.last = digest;
         Ok(())
     }
@@ -83,7 +84,7 @@ impl Journal for SqliteJournal {
         };
         let mut before = String::new();
         let mut records = Vec::new();
-        for (number, content, digest) in read().map_err(|e| self.fault(explain(&e)))? {
+        for (number, content, digest) in read().map_err(|e| self.fault(&e))? {
             if chained(&before, &content) != digest {
                 return Err(self.fault(format!("record {number} does not match its digest")));
             }
@@ -124,12 +125,34 @@ fn create(database: &Connection) -> Result<(), rusqlite::Error> {
     ))
 }
 
-fn explain(error: &rusqlite::Error) -> String {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            "it is open in another process, which may be executing a plan".to_owned()
+/// What went wrong, and what to try.
+struct Fault {
+    message: String,
+    hint: &'static str,
+}
+
+impl Fault {
+    fn of(self, path: &Path) -> JournalError {
+        let Self { message, hint } = self;
+        JournalError { path: path.display().to_string(), message, hint }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self { message, hint: "check the disk and the file's owner; nothing was begun" }
+    }
+}
+
+impl From<&rusqlite::Error> for Fault {
+    fn from(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Self {
+                message: "it is open in another process, which may be executing a plan".to_owned(),
+                hint: "ask a running daemon through --endpoint, or wait until the other has ended",
+            },
+            _ => error.to_string().into(),
         }
-        _ => error.to_string(),
     }
 }
 

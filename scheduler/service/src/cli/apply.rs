@@ -88,7 +88,7 @@ mod live {
             return Ok(Ending::No);
         }
         if !own.execute {
-            println!("dry run: nothing was changed; --execute does it");
+            say!("dry run: nothing was changed; --execute does it");
             return Ok(Ending::Done);
         }
         let mut journal = wiring::journal(config)?;
@@ -122,7 +122,7 @@ mod live {
         let records = journal.records().map_err(Failure::unavailable)?;
         let Some(mut engine) = Engine::recover(&records, settings).map_err(Failure::conflict)?
         else {
-            println!("nothing to resume: no plan is unfinished");
+            say!("nothing to resume: no plan is unfinished");
             return Ok(Ending::No);
         };
         let mut cluster = wiring::cluster(config, Keep::Nothing)?;

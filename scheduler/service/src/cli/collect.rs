@@ -53,16 +53,12 @@ pub(super) fn run(common: &Common, own: &CollectArguments) -> Result<Ending, Fai
         let health = cluster.health();
         if terminal {
             // Home, then clear what is below: the table is redrawn in place.
-            print!("\x1b[H\x1b[J");
+            say!("\x1b[H\x1b[J");
             super::inventory::print(&snapshot);
-            println!("\nsince {}; Ctrl-C ends it", now.since(begun).human());
+            say!("\nsince {}; Ctrl-C ends it", now.since(begun).human());
         } else {
             let up = health.iter().filter(|one| one.state != HostState::Unreachable).count();
-            println!(
-                "{now} {up} of {} hosts answer, {} domains",
-                health.len(),
-                snapshot.domains.len()
-            );
+            say!("{now} {up} of {} hosts answer, {} domains", health.len(), snapshot.domains.len());
         }
         for one in health.iter().filter(|one| one.state == HostState::Unreachable) {
             tracing::warn!(host = %one.host, "does not answer: {}", one.error.as_deref().unwrap_or("no reason is known"));

@@ -61,7 +61,7 @@ pub(super) fn run(common: &Common, own: &DemoArguments) -> Result<Ending, Failur
     let scene = Scene::recorded(&own.data, own.at, policy)?;
     let snapshot = &scene.situation.snapshot;
     if common.output == Format::Table {
-        println!(
+        say!(
             "{} as recorded at {}, with {} earlier migrations to learn from\n",
             own.data.display(),
             scene.situation.now,
@@ -81,9 +81,9 @@ pub(super) fn run(common: &Common, own: &DemoArguments) -> Result<Ending, Failur
             files::plan_text(&proposal.plan)?.as_bytes(),
         )?;
         if common.output == Format::Table {
-            println!("\n== {goal} ==");
+            say!("\n== {goal} ==");
             proposal::print(&proposal);
-            println!("\n{}", comparison(&columns));
+            say!("\n{}", comparison(&columns));
         }
         let outcome = &proposal.proof.outcome;
         let happened = (Happened::Simulated, &outcome.execution, &outcome.snapshot);

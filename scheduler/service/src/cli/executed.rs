@@ -31,9 +31,9 @@ pub(super) fn print(execution: &Execution) {
     for one in &execution.moves {
         rows.add_row(row(one));
     }
-    println!("{rows}");
+    say!("{rows}");
     let arrived = execution.count(MoveState::Settled);
-    println!("plan {}: {arrived} of {} moves arrived", execution.plan, execution.moves.len());
+    say!("plan {}: {arrived} of {} moves arrived", execution.plan, execution.moves.len());
 }
 
 /// How the verb that executed it ends.

@@ -1,6 +1,9 @@
 //! `whimbrel inventory`: hosts and domains as they are.
 
-use whimbrel_core::{Domain, Host, HostId, Snapshot};
+use whimbrel_core::{
+    Domain, Host, HostId, Snapshot,
+    units::{Bytes, BytesPerSecond, Timestamp},
+};
 
 use super::{
     Common, Ending, Format, print_json,
@@ -42,7 +45,7 @@ pub(super) fn show(
 
 /// Prints the two tables.
 pub(super) fn print(snapshot: &Snapshot) {
-    println!("{}\n\n{}", hosts(snapshot), domains(snapshot));
+    say!("{}\n\n{}", hosts(snapshot), domains(snapshot));
 }
 
 /// One row a host.
@@ -73,12 +76,20 @@ fn host_row(id: &HostId, host: &Host, snapshot: &Snapshot) -> [String; 9] {
         format!("{:?}", host.state).to_lowercase(),
         or_dash(host.cpu_used, |cpu| format!("{:.2}", cpu.as_cores_f64())),
         format!("{:.2}", host.cpu.as_cores_f64()),
-        here.iter().map(|d| d.memory).sum::<whimbrel_core::units::Bytes>().human(),
+        here.iter().map(|d| d.memory).sum::<Bytes>().human(),
         host.memory.human(),
         here.len().to_string(),
-        or_dash(host.migration_bandwidth, whimbrel_core::units::BytesPerSecond::human),
-        snapshot.taken_at.since(host.observed_at).human(),
+        or_dash(host.migration_bandwidth, BytesPerSecond::human),
+        age(snapshot, host),
     ]
+}
+
+/// Time since the host last answered.
+fn age(snapshot: &Snapshot, host: &Host) -> String {
+    if host.observed_at == Timestamp::default() {
+        return "never seen".to_owned();
+    }
+    snapshot.taken_at.since(host.observed_at).human()
 }
 
 /// One row a sighting.
@@ -106,7 +117,7 @@ pub(super) fn domains(snapshot: &Snapshot) -> comfy_table::Table {
             state,
             domain.vcpus.to_string(),
             domain.memory.human(),
-            or_dash(domain.resident, whimbrel_core::units::Bytes::human),
+            or_dash(domain.resident, Bytes::human),
             or_dash(domain.cpu_used, |cpu| format!("{:.2}", cpu.as_cores_f64())),
             readings(domain),
         ]);

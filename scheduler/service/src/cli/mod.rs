@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done; 1 nothing to do, or a
 //! check failed; 2 error. Only this module and its children print.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+#![expect(clippy::print_stderr, reason = "this is where the program speaks")]
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -10,6 +10,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::Failure;
+
+/// Prints a line on stdout, as `println!` does, and ends the program quietly when nobody reads any
+/// more (`whimbrel inventory | head`).
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::line(format_args!($($text)*))
+    };
+}
 
 mod apply;
 mod collect;
@@ -178,7 +186,7 @@ fn start_logging(verbose: u8) {
 /// Prints a value as JSON on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::invalid)?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
@@ -189,4 +197,15 @@ fn without_libvirt() -> Failure {
         "this program was built without libvirt \
          (hint: build it with --features libvirt, or use --snapshot or --telemetry)",
     )
+}
+
+/// Writes one line to stdout. What cannot be written has nobody to be told.
+fn line(text: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+
+    if let Err(error) = writeln!(std::io::stdout(), "{text}")
+        && error.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        std::process::exit(0);
+    }
 }

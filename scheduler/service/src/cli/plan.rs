@@ -69,7 +69,7 @@ impl GoalArguments {
     /// Says how the plan that was written is executed.
     pub(super) fn print_next_step(&self) {
         if let Some(path) = &self.out {
-            println!("to execute it: whimbrel apply {} --execute", path.display());
+            say!("to execute it: whimbrel apply {} --execute", path.display());
         }
     }
 }

@@ -87,17 +87,17 @@ fn print(vm: &VmId, answers: &[(HostId, Prediction)]) {
             band(&p.downtime, Span::human),
         ]);
     }
-    println!("{rows}");
+    say!("{rows}");
     let mut said: Vec<&String> = Vec::new();
     for caveat in answers.iter().flat_map(|(_, p)| &p.caveats) {
         if !said.contains(&caveat) {
-            println!("note: {caveat}");
+            say!("note: {caveat}");
             said.push(caveat);
         }
     }
     for (to, p) in answers {
         if let Some(stall) = p.stall {
-            println!(
+            say!(
                 "note: to {to} it may hang with {} left, redirtied every {}; a downtime limit of {} would end that",
                 stall.remaining.human(),
                 stall.round.human(),

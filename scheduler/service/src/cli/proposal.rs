@@ -68,9 +68,9 @@ pub(super) fn print_plan(plan: &Plan) {
         }
         None => plan.report.found_by.clone(),
     };
-    println!("plan {}: {} ({found})", plan.id(), plan.goal);
+    say!("plan {}: {} ({found})", plan.id(), plan.goal);
     if plan.is_empty() {
-        println!("nothing to do");
+        say!("nothing to do");
     } else {
         let heads =
             [">wave", "domain", "from", "to", ">time", "5 % .. 95 %", ">sent", ">downtime", "why"];
@@ -91,28 +91,28 @@ pub(super) fn print_plan(plan: &Plan) {
                 ]);
             }
         }
-        println!("{rows}");
-        println!("predicted from first begin to last end: {}", plan.report.makespan.human());
+        say!("{rows}");
+        say!("predicted from first begin to last end: {}", plan.report.makespan.human());
     }
     for stay in &plan.stays {
-        println!("stays: {}: {}", stay.vm, stay.reason);
+        say!("stays: {}: {}", stay.vm, stay.reason);
     }
 }
 
 /// Prints what the checker found.
 pub(super) fn print_notes(notes: &[NoteJson]) {
     if notes.is_empty() {
-        println!("checker: nothing against it");
+        say!("checker: nothing against it");
     }
     for NoteJson { fatal, subject, text } in notes {
-        println!("checker: {}: {subject}: {text}", if *fatal { "NO" } else { "note" });
+        say!("checker: {}: {subject}: {text}", if *fatal { "NO" } else { "note" });
     }
 }
 
 /// Prints what the simulator found.
 pub(super) fn print_proof(proof: &Proof) {
     let bands = &proof.bands;
-    println!(
+    say!(
         "simulator: {} runs, every move arrived in {:.0} % of them",
         bands.runs,
         bands.succeeded.get() * 100.0
@@ -120,7 +120,7 @@ pub(super) fn print_proof(proof: &Proof) {
     if let (Some(makespan), Some(downtime), Some(bytes)) =
         (bands.makespan, bands.longest_downtime, bands.bytes_on_the_wire)
     {
-        println!(
+        say!(
             "simulator: from begin to end {} (95 %: {}), longest downtime {} (95 %: {}), {} sent",
             makespan.median.human(),
             makespan.p95.human(),
@@ -130,6 +130,6 @@ pub(super) fn print_proof(proof: &Proof) {
         );
     }
     for violation in &proof.outcome.violations {
-        println!("simulator: NO: {} at {}", violation.breach, violation.at);
+        say!("simulator: NO: {} at {}", violation.breach, violation.at);
     }
 }

@@ -185,7 +185,7 @@ fn applied(own: &ApplyArguments, connect: &Connect<'_>) -> Result<Ending, Failur
         return Ok(Ending::No);
     }
     if !own.execute {
-        println!("dry run: nothing was changed; --execute does it");
+        say!("dry run: nothing was changed; --execute does it");
         return Ok(Ending::Done);
     }
     let begun = client.apply(&text, plan.digest.as_str())?;
@@ -196,7 +196,7 @@ fn applied(own: &ApplyArguments, connect: &Connect<'_>) -> Result<Ending, Failur
 fn joined(abandon: bool, connect: &Connect<'_>) -> Result<Ending, Failure> {
     let client = connect()?;
     let Some(unfinished) = client.operations()?.into_iter().rfind(|one| !one.ended) else {
-        println!("nothing to resume: no plan is unfinished");
+        say!("nothing to resume: no plan is unfinished");
         return Ok(Ending::No);
     };
     if abandon {
@@ -265,22 +265,22 @@ fn show(format: Format, plan: &Plan, told: &Simulated) -> Result<(), Failure> {
 
 fn print_simulation(simulation: &SimulationSummary) {
     let share = f64::from(simulation.runs_succeeded) / f64::from(simulation.runs.max(1));
-    println!(
+    say!(
         "simulator: {} runs, every move arrived in {:.0} % of them",
         simulation.runs,
         share * 100.0
     );
-    println!(
+    say!(
         "simulator: from begin to end {}, longest downtime {}, {} sent",
         simulation.makespan.human(),
         simulation.downtime_max.human(),
         simulation.transferred.human()
     );
     for violation in &simulation.violations {
-        println!("simulator: NO: {violation}");
+        say!("simulator: NO: {violation}");
     }
     if simulation.violations.is_empty() && simulation.runs_violated > 0 {
-        println!("simulator: NO: an invariant was broken in {} runs", simulation.runs_violated);
+        say!("simulator: NO: an invariant was broken in {} runs", simulation.runs_violated);
     }
 }
 

@@ -157,7 +157,7 @@ impl Journal for SharedJournal {
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         if self.broken.load(Ordering::SeqCst) {
             let message = "the disk is full".to_owned();
-            return Err(JournalError { path: "memory".to_owned(), message });
+            return Err(JournalError { path: "memory".to_owned(), message, hint: "none" });
         }
         self.records.lock().unwrap().append(record)
     }
