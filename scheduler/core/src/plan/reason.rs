@@ -95,7 +95,8 @@ impl fmt::Display for Reason {
             Self::RuleBroken { rule } => write!(f, "its place breaks rule {rule:?}"),
             Self::GainTooSmall { gain_seconds, cost_seconds, gain_factor } => write!(
                 f,
-                "gain {gain_seconds:.1} s is under {gain_factor} x cost {cost_seconds:.1} s"
+                "gain {:.1} s is under {gain_factor} x cost {cost_seconds:.1} s",
+                without_sign_of_zero(*gain_seconds)
             ),
             Self::WellPlaced => f.write_str("well placed"),
             Self::WouldStall { converges } => {
@@ -111,4 +112,10 @@ impl fmt::Display for Reason {
             Self::Unpredictable { why } => write!(f, "its migration cannot be predicted: {why}"),
         }
     }
+}
+
+/// `seconds` rounded to tenths, where "-0.0" would puzzle the reader.
+fn without_sign_of_zero(seconds: f64) -> f64 {
+    let tenths = (seconds * 10.0).round();
+    if tenths.abs() < 1.0 { 0.0 } else { tenths / 10.0 }
 }
