@@ -1,6 +1,6 @@
 # The jobs of the project, one command each. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lab-up lab-down lab-demo figures record packages-build packages-libvirt packages-lab
+.PHONY: help demo test lint lab-up lab-down lab-demo figures figures-readme record packages-build packages-libvirt packages-lab
 
 PACKAGES := tests/setup/packages.sh
 WHIMBREL := target/debug/whimbrel
@@ -9,7 +9,7 @@ help: ## List the jobs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: packages-build ## Plan, simulate and compare a drain and a balance on recorded telemetry (no root to run)
-	cargo build --package whimbrel
+	cargo build --package whimbrel --no-default-features
 	$(WHIMBREL) demo --data datasets/recorded --report target/demo
 
 test: packages-lab ## Everything: unit, property, scenario, crash and lab tests on real libvirt
@@ -32,16 +32,22 @@ lab-down: ## Stop the lab and leave nothing behind
 	target/debug/whimbrel-lab down
 
 lab-demo: packages-lab ## Drain a real host by plan and apply, predicted against measured
-	cargo build --package whimbrel --package whimbrel-lab --package whimbrel-tests --all-features
-	target/debug/whimbrel-lab-demo
+	cargo build --package whimbrel --package whimbrel-lab --features libvirt
+	tests/lab/demo.sh
 
 figures: packages-lab ## The headline figures as JSON lines, measured anew
-	cargo build --package whimbrel --package whimbrel-lab --package whimbrel-tests --all-features
-	cargo xtask figures
+	cargo build --package whimbrel --package whimbrel-lab --package whimbrel-benches --all-features
+	target/debug/whimbrel-figures
 
-record: packages-lab ## Record datasets/recorded again: 35 minutes of telemetry and 60 migrations in the lab
-	cargo build --package whimbrel-lab --package whimbrel-tests --all-features
-	target/debug/whimbrel-record datasets/recorded
+figures-readme: packages-lab ## The same, and the table in README.md
+	cargo build --package whimbrel --package whimbrel-lab --package whimbrel-benches --all-features
+	target/debug/whimbrel-figures --readme
+
+record: packages-lab ## Record again what is in datasets/recorded, into target/recorded (40 minutes)
+	cargo build --package whimbrel-lab --package whimbrel-tests
+	target/debug/whimbrel-lab up
+	rm -rf target/recorded
+	target/debug/whimbrel-lab exec target/debug/whimbrel-record target/recorded
 
 packages-build:
 	@$(PACKAGES) build

@@ -40,7 +40,7 @@ fn thousand(c: &mut Criterion) {
         .sampling_mode(SamplingMode::Flat)
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(3))
+        .measurement_time(Duration::from_secs(20))
         .throughput(Throughput::Elements(MIGRATIONS as u64));
     group.bench_function("1,000 migrations", |b| {
         b.iter(|| simulate(black_box(&plan), &cluster.snapshot, &options));

@@ -138,8 +138,8 @@ fn constants_are_found_and_help_on_migrations_that_were_not_seen() {
     assert!((0.85..0.95).contains(&learnt.efficiency), "{}", learnt.efficiency);
     let constant = learnt.downtime_constant.as_seconds_f64();
     assert!((0.08..0.16).contains(&constant), "{constant}");
-    // Content is 4 of 5 resident parts, and 64 MiB of these are taken as overhead.
-    assert!((0.8..0.9).contains(&learnt.non_zero_of_resident), "{}", learnt.non_zero_of_resident);
+    // Content is 4 of 5 resident parts, and some of the fifth is taken as overhead.
+    assert!((0.8..1.0).contains(&learnt.non_zero_of_resident), "{}", learnt.non_zero_of_resident);
 
     let before = judged(&Calibration::default(), future);
     let after = judged(&learnt, future);

@@ -10,6 +10,8 @@ mod cli;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod program;

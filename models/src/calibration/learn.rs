@@ -29,6 +29,9 @@ const Z95: f64 = 1.645;
 /// What the line is assumed to carry beyond a cap: records do not say.
 const LINE_OVER_CAP: f64 = 3.0;
 
+/// Quantile of resident memory beyond the content that counts as the process's own.
+const OVERHEAD_QUANTILE: f64 = 0.1;
+
 /// A stream below this part of its limit was held by something else.
 const HELD_BY_LIMIT: f64 = 0.5;
 
@@ -90,6 +93,14 @@ impl Calibration {
 
     /// Memory with content, as a part of what is known before a first migration.
     fn learn_content(&mut self, usable: &[(&MigrationRecord, CompletedStats)]) {
+        let overheads: Vec<f64> = usable
+            .iter()
+            .filter_map(|(r, s)| Some(r.resident?.saturating_sub(non_zero(r, s)).as_f64()))
+            .collect();
+        // What nearly every process has is overhead; what some have more is content that went.
+        if let Some(least) = quantile(&sorted(&overheads), OVERHEAD_QUANTILE) {
+            self.resident_overhead = Bytes::new(least.max(0.0).round() as u64);
+        }
         let mut of_resident = Vec::new();
         let mut of_memory = Vec::new();
         for (record, stats) in usable {

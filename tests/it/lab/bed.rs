@@ -1,6 +1,13 @@
 //! A lab with its configuration, taken down whatever happens.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tempfile::TempDir;
 use whimbrel::{config::Config, wiring};
@@ -57,8 +64,8 @@ impl Bed {
         bed.lab.up(false, &mut |_| {}).unwrap();
         fs::write(bed.path("policy.toml"), lab_cluster::policy()).unwrap();
         bed.policy("fast", Transport::Tcp, 24, Span::from_seconds(600));
-        // At this rate a guest of Bed::start takes more than 8 s.
-        bed.policy("slow", Transport::Tcp, 3, Span::from_seconds(600));
+        // At this rate a guest of Bed::start takes more than 12 s.
+        bed.policy("slow", Transport::Tcp, 2, Span::from_seconds(600));
         bed.policy("fast-tls", Transport::Tls, 24, Span::from_seconds(600));
         bed.policy("impatient", Transport::Tcp, 24, Span::from_seconds(1));
         Some(bed)
@@ -165,15 +172,22 @@ impl Bed {
     pub(super) fn is_whole(&self, guest: &str) {
         let before = self.lab.guest_stat(guest).unwrap();
         assert_eq!(self.lab.verify_guest(guest).unwrap().bad_pages, 0, "{guest}");
-        let after = self.lab.guest_stat(guest).unwrap();
-        assert_eq!(after.bad_pages, 0, "{guest}");
-        assert!(after.uptime_milliseconds > before.uptime_milliseconds, "{guest} stands still");
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let after = self.lab.guest_stat(guest).unwrap();
+            assert_eq!(after.bad_pages, 0, "{guest}");
+            if after.uptime_milliseconds > before.uptime_milliseconds {
+                return;
+            }
+            assert!(Instant::now() < until, "{guest} stands still");
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Whether a migration of `guest` runs on `host`.
     pub(super) fn migrates(&self, guest: &str, host: &str) -> bool {
         let job = self.lab.virsh(host, &["domjobinfo", guest]).unwrap();
-        job.lines().any(|line| line.starts_with("Job type:") && !line.ends_with("None"))
+        job.lines().any(|line| line.starts_with("Job type:") && !line.trim_end().ends_with("None"))
     }
 
     /// The journal, which no running program may hold open.

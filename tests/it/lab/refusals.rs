@@ -41,14 +41,14 @@ pub(super) fn beside_another(bed: &Bed) {
     let plan = bed.plan_drain("h1", "slow.toml", "plan.toml");
     let running = bed.begin("plan.toml", "slow.toml");
 
+    bed.run(&["apply", "--resume", "--policy", "slow.toml"])
+        .ends_with(2)
+        .names(&["open in another process"]);
     let second = bed.apply("other.toml", "fast.toml");
     second.ends_with(2).names(&["journal.sqlite", "open in another process"]);
     let same = bed.apply("plan.toml", "slow.toml");
     same.ends_with(1);
     assert!(same.stdout.contains("moving: is already being migrated"), "{same:?}");
-    bed.run(&["apply", "--resume", "--policy", "slow.toml"])
-        .ends_with(2)
-        .names(&["open in another process"]);
 
     running.finish().ends_with(0);
     bed.is_whole_on("moving", plan.moves().next().unwrap().1.to.as_str());
