@@ -46,8 +46,8 @@ pub enum PlanFailure {
     },
     /// Nothing can be moved away from a host that does not answer.
     #[error(
-        "host {host} does not answer since {}, so nothing can be moved away from it \
-         (hint: bring it back, or treat it as failed)", silent.human()
+        "host {host} {}, so nothing can be moved away from it \
+         (hint: bring it back, or treat it as failed)", silence(*silent)
     )]
     GoalHostUnreachable {
         /// The host.
@@ -219,5 +219,15 @@ fn stall_advice(vms: &[Stalled], downtime_limit: Span) -> String {
               less"
                 .to_owned()
         }
+    }
+}
+
+/// How long a host has been silent; one that was never seen has been since the epoch.
+fn silence(silent: Span) -> String {
+    const YEAR: Span = Span::from_seconds(366 * 86_400);
+    if silent > YEAR {
+        "has never answered".to_owned()
+    } else {
+        format!("does not answer since {}", silent.human())
     }
 }
