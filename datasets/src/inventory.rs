@@ -11,8 +11,9 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use whimbrel_core::{
+    Host, Snapshot,
     ids::HostId,
     units::{Bytes, MilliCores},
 };
@@ -23,7 +24,7 @@ use crate::error::DatasetError;
 pub const INVENTORY_FILE: &str = "inventory.toml";
 
 /// Capacities by host. Hosts that are listed belong to the cluster even without a sample.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
     /// What each host offers.
@@ -32,7 +33,7 @@ pub struct Inventory {
 }
 
 /// What a host offers to guests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostCapacity {
     /// CPU that guests may use; `None` leaves it unknown.
@@ -42,6 +43,27 @@ pub struct HostCapacity {
 }
 
 impl Inventory {
+    /// What the hosts of `snapshot` that have answered offer.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let capacity =
+            |host: &Host| HostCapacity { cpu: Some(host.cpu), memory: Some(host.memory) };
+        let answered = snapshot.hosts.iter().filter(|(_, host)| host.memory > Bytes::ZERO);
+        Self { hosts: answered.map(|(id, host)| (id.clone(), capacity(host))).collect() }
+    }
+
+    /// Writes the inventory into the store in `dir`, in place of the one that is there.
+    ///
+    /// # Errors
+    /// [`DatasetError::Io`] when it cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
+        let path = dir.join(INVENTORY_FILE);
+        let text = toml::to_string(self).map_err(|error| DatasetError::Inventory {
+            path: DatasetError::shown(&path),
+            message: error.to_string(),
+        })?;
+        fs::write(&path, text).map_err(DatasetError::io(&path, "cannot write"))
+    }
+
     /// Reads the inventory of the store in `dir`; an absent file is an empty inventory.
     ///
     /// # Errors

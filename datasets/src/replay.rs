@@ -179,8 +179,9 @@ impl SnapshotSource {
         })
     }
 
-    /// The newest readings of every window length, ordered by window, then time.
-    fn readings_at(&self, vm: &VmId, at: Timestamp) -> Vec<DirtyReading> {
+    /// What was known of `vm`'s writes at `at`: the newest readings of every window length, none
+    /// older than ten minutes, ordered by window, then time.
+    pub fn readings_at(&self, vm: &VmId, at: Timestamp) -> Vec<DirtyReading> {
         let readings = self.dirty.get(vm).map(Vec::as_slice).unwrap_or_default();
         let mut newest: BTreeMap<Span, Vec<DirtyReading>> = BTreeMap::new();
         for reading in until(readings, at, |r| r.measured_at).iter().rev() {

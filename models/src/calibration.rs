@@ -90,8 +90,8 @@ impl Default for Calibration {
             learnt_from: 0,
             // 0.3 to 0.5 s on a quiet laboratory, 1.0 to 1.5 s on a busy one: until migrations of
             // this cluster were seen, nobody knows which it is.
-            fixed_cost: Span::from_millis(1000),
-            fixed_cost_spread: 0.6,
+            fixed_cost: Span::from_millis(700),
+            fixed_cost_spread: 0.8,
             efficiency: 1.0,
             efficiency_spread: 0.02,
             downtime_constant: Span::from_millis(30),
@@ -107,7 +107,7 @@ impl Default for Calibration {
             unread_spread: 1.5,
             time_residual: 0.06,
             bytes_residual: 0.03,
-            downtime_residual: 0.5,
+            downtime_residual: 1.0,
             guests: BTreeMap::new(),
         }
     }

@@ -32,7 +32,8 @@ run() { # run COMMAND...: shows it, then runs it
     if [[ $word =~ ^[A-Za-z0-9_./:+=-]+$ ]]; then line+=" $word"; else line+=" '$word'"; fi
   done
   printf '%s%s%s\n' "$faint" "${line//$PWD\//}" "$plain"
-  "$@"
+  # What outlives this script must not hold its lock.
+  "$@" 9>&-
 }
 
 # The program runs in the lab's network, where h1, h2 and h3 have names.
@@ -52,6 +53,9 @@ take_down() {
 for program in whimbrel whimbrel-lab; do
   [[ -x target/debug/$program ]] || fail "no target/debug/$program" "make lab-demo builds it"
 done
+# Two at once would end each other's lab.
+exec 9>target/lab-demo.lock
+flock --nonblock 9 || fail 'another demonstration is running' 'wait until it has ended'
 rm -rf "$OUT"
 mkdir -p "$OUT"
 trap take_down EXIT
@@ -113,7 +117,7 @@ done
 
 title 'Is h1 empty?'
 run virsh -c qemu+tcp://h1/system list
-left=$(virsh -c qemu+tcp://h1/system list --name --all | xargs)
+left=$(virsh -c qemu+tcp://h1/system list --name --all 9>&- | xargs)
 [[ -z $left ]] || fail "still on h1: $left" "whimbrel-lab status shows the hosts"
 
 [[ -s $OUT/drain.html ]] || fail "no report was written" "see the output above"

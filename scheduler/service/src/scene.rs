@@ -100,11 +100,11 @@ pub fn live(mut snapshot: Snapshot, kept: Option<&SnapshotSource>) -> Situation 
 
 /// Gives domains without readings of their own the recent ones that a collector kept.
 pub fn fill_in(snapshot: &mut Snapshot, kept: &SnapshotSource) {
-    let Ok(known) = kept.at(snapshot.taken_at) else { return };
+    let now = snapshot.taken_at;
     for domain in snapshot.domains.iter_mut().filter(|d| d.dirty.len() < READINGS_ENOUGH) {
-        let earlier = known.domains.iter().find(|d| d.vm == domain.vm && d.uuid == domain.uuid);
-        if let Some(earlier) = earlier {
-            domain.dirty.clone_from(&earlier.dirty);
+        let earlier = kept.readings_at(&domain.vm, now);
+        if earlier.len() > domain.dirty.len() {
+            domain.dirty = earlier;
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn run(common: &Common, own: &CollectArguments) -> Result<Ending, Fai
     use std::{io::IsTerminal as _, thread, time::Duration};
 
     use whimbrel_core::{Cluster as _, HostState};
+    use whimbrel_datasets::Inventory;
 
     use crate::{
         config::Config,
@@ -39,6 +40,7 @@ pub(super) fn run(common: &Common, own: &CollectArguments) -> Result<Ending, Fai
     let begun = cluster.now();
     let terminal = std::io::stdout().is_terminal();
     let mut next_line = begun;
+    let mut capacities = Inventory::default();
     while super::interrupt::count() == 0 {
         thread::sleep(Duration::from_millis(200));
         let snapshot = cluster.observe();
@@ -50,6 +52,12 @@ pub(super) fn run(common: &Common, own: &CollectArguments) -> Result<Ending, Fai
             continue;
         }
         next_line = now + config.collect.period;
+        let seen = Inventory::of(&snapshot);
+        if keep == Keep::Telemetry && seen != capacities {
+            // So that the recording can be planned on later, by itself.
+            seen.write(&config.collect.telemetry_directory).map_err(Failure::unavailable)?;
+            capacities = seen;
+        }
         let health = cluster.health();
         if terminal {
             // Home, then clear what is below: the table is redrawn in place.
