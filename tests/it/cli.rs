@@ -52,7 +52,7 @@ fn the_version_is_the_packages() {
 #[test]
 fn what_nobody_can_mean_is_an_error() {
     let place = Place::with_snapshot();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 14] = [
         (&[], "Usage: whimbrel"),
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["plan"], "Usage: whimbrel plan"),
@@ -64,7 +64,9 @@ fn what_nobody_can_mean_is_an_error() {
         (&["inventory", "--telemetry", "a", "--at", "yesterday"], "2026-03-01T12:00:00Z"),
         (&["inventory", "--watch", "5"], "has no unit"),
         (&["plan", "balance", "--seed", "-1", "--snapshot", "snapshot.json"], "-1"),
-        (&["apply"], "--resume"),
+        (&["apply"], "<PLAN>"),
+        (&["apply", "plan.toml", "--resume"], "cannot be used with"),
+        (&["apply", "--resume", "--abandon"], "cannot be used with"),
     ];
     for (arguments, part) in cases {
         let ran = place.run(arguments);

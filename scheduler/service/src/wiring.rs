@@ -1,6 +1,6 @@
 //! The composition root: the only place where concrete adapters meet ports.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use whimbrel_collector::{Collector, HostTarget};
 use whimbrel_core::{HostId, Policy, ports::TelemetrySink};
@@ -13,6 +13,7 @@ use crate::{
         libvirt_call::HostLink, libvirt_cluster::LibvirtCluster, sqlite_journal::SqliteJournal,
     },
     config::Config,
+    scene,
 };
 
 /// The journal's file in the state directory.
@@ -34,7 +35,14 @@ pub fn cluster(config: &Config, keep: Keep) -> Result<LibvirtCluster, Failure> {
             Some(Box::new(store) as Box<dyn TelemetrySink + Send>)
         }
     };
-    Ok(LibvirtCluster::new(collector, links(config), connection, sink))
+    let kept = match keep {
+        // A process that measures for a moment only knows what another one measured before.
+        Keep::Nothing => {
+            scene::kept(&config.collect.telemetry_directory, SystemTime::now().into())?
+        }
+        Keep::Telemetry => None,
+    };
+    Ok(LibvirtCluster::new(collector, links(config), connection, sink).with_kept(kept))
 }
 
 /// Whether telemetry is kept.

@@ -20,8 +20,10 @@ use whimbrel_core::{
     ports::{Order, Power, Refusal, TelemetrySink},
     units::{Span, Timestamp},
 };
+use whimbrel_datasets::SnapshotSource;
 
 use super::libvirt_call::{self, Call, HostLink, SharedCall, locked};
+use crate::scene;
 
 /// How often hosts are looked at while a migration that touches them runs: a short migration of
 /// a small guest takes about a second.
@@ -38,6 +40,7 @@ pub struct LibvirtCluster {
     calls: BTreeMap<OrderId, SharedCall>,
     sink: Option<Box<dyn TelemetrySink + Send>>,
     lost_batches: u64,
+    kept: Option<SnapshotSource>,
 }
 
 impl LibvirtCluster {
@@ -48,7 +51,23 @@ impl LibvirtCluster {
         connection: ConnectionSettings,
         sink: Option<Box<dyn TelemetrySink + Send>>,
     ) -> Self {
-        Self { collector, links, connection, calls: BTreeMap::new(), sink, lost_batches: 0 }
+        Self {
+            collector,
+            links,
+            connection,
+            calls: BTreeMap::new(),
+            sink,
+            lost_batches: 0,
+            kept: None,
+        }
+    }
+
+    /// Domains that this process has not measured yet are given the recent readings that `kept`
+    /// has of them.
+    #[must_use]
+    pub fn with_kept(mut self, kept: Option<SnapshotSource>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Looks after an order that an earlier process began: its figures are fetched once it has
@@ -155,6 +174,9 @@ impl Cluster for LibvirtCluster {
         self.mind();
         self.note_ended(now);
         let mut snapshot = self.collector.snapshot(now);
+        if let Some(kept) = &self.kept {
+            scene::fill_in(&mut snapshot, kept);
+        }
         snapshot.orders = self
             .calls
             .iter()

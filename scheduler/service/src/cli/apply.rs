@@ -7,19 +7,20 @@ use crate::Failure;
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, args = ["plan", "resume", "abandon"])]
+#[group(skip)]
 pub(super) struct ApplyArguments {
     /// The plan's file
+    #[arg(required_unless_present_any = ["resume", "abandon"])]
     pub(super) plan: Option<PathBuf>,
     /// Really do it; without this the plan is checked against the hosts as they are, simulated
     /// and shown
     #[arg(long, requires = "plan")]
     pub(super) execute: bool,
     /// Go on with the plan that an earlier run left unfinished
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["plan", "abandon"])]
     resume: bool,
     /// Give up the plan that an earlier run left unfinished; what can still be cancelled is
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plan")]
     pub(super) abandon: bool,
     /// Write an HTML report at the end
     #[arg(long, value_name = "FILE", requires = "plan")]

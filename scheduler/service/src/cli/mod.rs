@@ -199,13 +199,16 @@ fn without_libvirt() -> Failure {
     )
 }
 
-/// Writes one line to stdout. What cannot be written has nobody to be told.
+/// Writes one line to stdout, or ends the program: quietly when nobody reads any more, with an error
+/// when an answer would be lost.
 fn line(text: std::fmt::Arguments<'_>) {
     use std::io::Write as _;
 
-    if let Err(error) = writeln!(std::io::stdout(), "{text}")
-        && error.kind() == std::io::ErrorKind::BrokenPipe
-    {
-        std::process::exit(0);
+    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        complain(&Failure::unavailable(format!("stdout: {error} (hint: check free space)")));
+        std::process::exit(2);
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct SourceArguments {
     #[arg(long, value_name = "DIRECTORY")]
     telemetry: Option<PathBuf>,
     /// The moment of the recording to look at; its last one by default
-    #[arg(long, value_name = "TIME", requires = "telemetry")]
+    #[arg(long, value_name = "TIME", requires = "telemetry", conflicts_with = "snapshot")]
     at: Option<Timestamp>,
     /// Longest time that live hosts are watched for dirty-rate readings before an answer
     #[arg(long, value_name = "SPAN", default_value = "25 s")]
