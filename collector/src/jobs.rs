@@ -4,7 +4,7 @@
 //! `memory_iteration` is QEMU's dirty-sync-count. Never here: whether a migration goes well.
 
 use whimbrel_core::{
-    cluster::{CompletedStats, JobProgress},
+    cluster::{CompletedStats, DeltaCoding, JobProgress},
     units::{Bytes, BytesPerSecond, GUEST_PAGE, Span},
 };
 
@@ -40,15 +40,7 @@ pub fn parse_current<'a>(
         return JobLook::Idle;
     }
     let fields = Fields::read(record);
-    // A libvirt that names no operation (before 3.3) still tells migrations by their pages.
-    let migrates = match fields.operation {
-        Some(operation) => operation == OPERATION_MIGRATION_OUT,
-        None => fields.iteration.is_some(),
-    };
-    if !migrates {
-        return JobLook::Idle;
-    }
-    JobLook::Migrating(fields.progress())
+    if fields.migrates() { JobLook::Migrating(fields.progress()) } else { JobLook::Idle }
 }
 
 /// Reads statistics of a completed job; `None` when there is none, or it failed.
@@ -57,6 +49,15 @@ pub fn parse_completed<'a>(
     record: impl IntoIterator<Item = (&'a str, Value<'a>)>,
 ) -> Option<CompletedStats> {
     (job_type == TYPE_COMPLETED).then(|| Fields::read(record).completed())
+}
+
+/// Reads statistics of an event that tells of a completed job; `None` where that was no migration
+/// from this host.
+pub fn parse_event<'a>(
+    record: impl IntoIterator<Item = (&'a str, Value<'a>)>,
+) -> Option<CompletedStats> {
+    let fields = Fields::read(record);
+    fields.migrates().then(|| fields.completed())
 }
 
 #[derive(Default)]
@@ -74,6 +75,11 @@ struct Fields {
     normal: Option<u64>,
     constant: Option<u64>,
     iteration: Option<u64>,
+    throttle_percent: Option<u64>,
+    post_copy_requests: Option<u64>,
+    delta_pages: Option<u64>,
+    delta_bytes: Option<u64>,
+    delta_misses: Option<u64>,
 }
 
 impl Fields {
@@ -97,11 +103,25 @@ impl Fields {
                 "memory_normal" => &mut fields.normal,
                 "memory_constant" => &mut fields.constant,
                 "memory_iteration" => &mut fields.iteration,
+                "memory_postcopy_requests" => &mut fields.post_copy_requests,
+                "auto_converge_throttle" => &mut fields.throttle_percent,
+                "compression_pages" => &mut fields.delta_pages,
+                "compression_bytes" => &mut fields.delta_bytes,
+                "compression_cache_misses" => &mut fields.delta_misses,
                 _ => continue,
             };
             *field = value.as_u64();
         }
         fields
+    }
+
+    /// Whether the domain leaves by this job. A libvirt that names no operation (before 3.3) still
+    /// tells migrations by their pages.
+    fn migrates(&self) -> bool {
+        match self.operation {
+            Some(operation) => operation == OPERATION_MIGRATION_OUT,
+            None => self.iteration.is_some(),
+        }
     }
 
     fn progress(&self) -> JobProgress {
@@ -115,6 +135,11 @@ impl Fields {
             bandwidth: BytesPerSecond::new(self.bandwidth.unwrap_or(0)),
             dirty_rate: BytesPerSecond::new(dirty_pages.saturating_mul(page_size)),
             iteration: self.iteration.unwrap_or(0),
+            normal_pages: self.normal.unwrap_or(0),
+            zero_pages: self.constant.unwrap_or(0),
+            throttle_percent: self.throttle(),
+            post_copy_requests: self.post_copy_requests.unwrap_or(0),
+            delta: self.delta(),
         }
     }
 
@@ -128,6 +153,21 @@ impl Fields {
             zero_pages: self.constant.unwrap_or(0),
             iterations: self.iteration.unwrap_or(0),
             bandwidth: BytesPerSecond::new(self.bandwidth.unwrap_or(0)),
+            throttle_percent: self.throttle(),
+            post_copy_requests: self.post_copy_requests.unwrap_or(0),
+            delta: self.delta(),
+        }
+    }
+
+    fn throttle(&self) -> u8 {
+        self.throttle_percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(0)
+    }
+
+    fn delta(&self) -> DeltaCoding {
+        DeltaCoding {
+            pages: self.delta_pages.unwrap_or(0),
+            bytes: self.delta_bytes.unwrap_or(0),
+            misses: self.delta_misses.unwrap_or(0),
         }
     }
 }
@@ -136,7 +176,7 @@ impl Fields {
 mod tests {
     use super::*;
 
-    const RECORD: [(&str, Value<'_>); 13] = [
+    const RECORD: [(&str, Value<'_>); 18] = [
         ("operation", Value::Int(5)),
         ("time_elapsed", Value::UInt(3042)),
         ("downtime", Value::UInt(72)),
@@ -150,6 +190,11 @@ mod tests {
         ("memory_normal", Value::UInt(9000)),
         ("memory_constant", Value::UInt(800)),
         ("memory_iteration", Value::UInt(3)),
+        ("memory_postcopy_requests", Value::UInt(17)),
+        ("auto_converge_throttle", Value::Int(30)),
+        ("compression_pages", Value::UInt(700)),
+        ("compression_bytes", Value::UInt(9100)),
+        ("compression_cache_misses", Value::UInt(41)),
     ];
 
     #[test]
@@ -165,6 +210,12 @@ mod tests {
         let completed = parse_completed(3, RECORD).unwrap();
         assert_eq!(completed.downtime, Span::from_millis(72));
         assert_eq!((completed.normal_pages, completed.zero_pages), (9000, 800));
+        assert_eq!((progress.normal_pages, progress.zero_pages), (9000, 800));
+        assert_eq!((progress.throttle_percent, completed.throttle_percent), (30, 30));
+        assert_eq!((progress.post_copy_requests, completed.post_copy_requests), (17, 17));
+        let delta = DeltaCoding { pages: 700, bytes: 9100, misses: 41 };
+        assert_eq!((progress.delta, completed.delta), (delta, delta));
+        assert_eq!(parse_event(RECORD), Some(completed));
     }
 
     #[test]
@@ -176,6 +227,7 @@ mod tests {
         let preparing = [("operation", Value::Int(5)), ("time_elapsed", Value::UInt(40))];
         let progress = JobProgress { elapsed: Span::from_millis(40), ..Default::default() };
         assert_eq!(parse_current(2, preparing), JobLook::Migrating(progress));
+        assert_eq!(parse_event(dump), None);
         for not_success in [0, 4, 5] {
             assert_eq!(parse_completed(not_success, RECORD), None);
         }

@@ -247,6 +247,7 @@ impl HostRecord {
             memory: self.target.memory.unwrap_or(self.facts.memory),
             cpu_used: if self.target.cpu.is_some() { self.domains_cpu() } else { self.cpu_used },
             migration_bandwidth: self.meter.median(now),
+            qemu: self.facts.qemu,
         };
         let domains = self.domains.values().map(|sighting| sighting.domain.clone());
         (self.target.id.clone(), host, domains)
@@ -293,6 +294,8 @@ impl Posted {
 
 #[cfg(test)]
 mod tests {
+    use whimbrel_core::settings::QemuVersion;
+
     use super::*;
     use crate::stats::{DomainStats, Status};
 
@@ -330,7 +333,11 @@ mod tests {
 
     fn post(record: &mut HostRecord, depth: Depth, second: u64, names: &[&str]) -> Posted {
         let reading = HostReading {
-            facts: Some(NodeFacts { cpu: MilliCores::cores(8), memory: Bytes::mib(4096) }),
+            facts: Some(NodeFacts {
+                cpu: MilliCores::cores(8),
+                memory: Bytes::mib(4096),
+                qemu: Some(QemuVersion::new(10, 0)),
+            }),
             cpu_busy: Some(Span::from_seconds(10 * second)),
             domains: names.iter().map(|name| domain(name, second)).collect(),
             ..HostReading::default()
@@ -347,7 +354,7 @@ mod tests {
             post(record, Depth::Full, 2, &["a", "b"]);
         }
         let (_, host, domains) = whole.snapshot(at(2), SILENT);
-        assert_eq!(host.cpu, MilliCores::cores(8));
+        assert_eq!((host.cpu, host.qemu), (MilliCores::cores(8), Some(QemuVersion::new(10, 0))));
         assert_eq!(host.cpu_used, Some(MilliCores::cores(10)));
         assert_eq!(domains.count(), 2);
         let (_, host, _) = part.snapshot(at(2), SILENT);

@@ -6,6 +6,7 @@
 use thiserror::Error;
 use whimbrel_core::{
     VmId,
+    settings::QemuVersion,
     units::{Bytes, MilliCores, Span},
 };
 
@@ -61,7 +62,7 @@ pub struct SourceError {
 /// What a host says at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HostReading {
-    /// Size of the machine, where it was asked.
+    /// Facts about the machine, where it was asked.
     pub facts: Option<NodeFacts>,
     /// CPU time that was not idle since boot, over all CPUs.
     pub cpu_busy: Option<Span>,
@@ -73,13 +74,15 @@ pub struct HostReading {
     pub domains: Vec<DomainReading>,
 }
 
-/// Size of a machine.
+/// What does not change while a machine answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NodeFacts {
     /// Its CPUs.
     pub cpu: MilliCores,
     /// Its memory.
     pub memory: Bytes,
+    /// The QEMU that its libvirt starts guests with, where it says so.
+    pub qemu: Option<QemuVersion>,
 }
 
 /// What a host says of one domain.

@@ -20,6 +20,7 @@ use whimbrel_collector::{
 };
 use whimbrel_core::{
     DomainState, HostId, HostState, Snapshot, VmId,
+    settings::Compression,
     telemetry::Batch,
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
@@ -224,6 +225,10 @@ fn a_real_migration_is_seen_from_begin_to_arrival() {
         data_uri: None,
         flags: MigrationFlags::LIVE | MigrationFlags::PEER_TO_PEER,
         bandwidth_limit: Some(BytesPerSecond::mib(20)),
+        post_copy_bandwidth_limit: None,
+        parallel_connections: None,
+        throttle: None,
+        compression: Compression::None,
     };
     let began = now();
     let migration = thread::spawn(move || handle.migrate(&call));

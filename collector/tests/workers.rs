@@ -80,7 +80,11 @@ impl HostSource for FakeHost {
                 }
             }
             Ok(HostReading {
-                facts: Some(NodeFacts { cpu: MilliCores::cores(4), memory: Bytes::mib(8192) }),
+                facts: Some(NodeFacts {
+                    cpu: MilliCores::cores(4),
+                    memory: Bytes::mib(8192),
+                    qemu: None,
+                }),
                 cpu_busy: Some(Span::from_seconds(1)),
                 domains,
                 ..HostReading::default()

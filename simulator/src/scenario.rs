@@ -188,6 +188,7 @@ impl Scenario {
                 memory: host.memory,
                 cpu_used: None,
                 migration_bandwidth: host.bandwidth,
+                qemu: None,
             };
             (id.clone(), shown)
         };
@@ -312,6 +313,7 @@ impl ScenarioMove {
                 downtime: none(Span::ZERO),
                 stall: None,
                 caveats: Vec::new(),
+                impact: None,
             },
         }
     }

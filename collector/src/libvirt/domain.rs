@@ -14,10 +14,12 @@ use virt::{
 use whimbrel_core::{
     DomainState, VmId,
     cluster::CompletedStats,
+    settings::{Compression, Throttle},
     units::{BytesPerSecond, Span},
 };
 
 use super::{
+    completions::Completions,
     error::{ConnectionError, FailureKind, kind_of},
     raw,
 };
@@ -47,6 +49,15 @@ pub struct MigrationCall {
     pub flags: MigrationFlags,
     /// Cap on the stream, rounded up to whole MiB/s (libvirt's unit); `None` sets no cap.
     pub bandwidth_limit: Option<BytesPerSecond>,
+    /// Cap on the background stream after a switch to post-copy, rounded likewise; `None` sets no
+    /// cap.
+    pub post_copy_bandwidth_limit: Option<BytesPerSecond>,
+    /// Streams, with [`MigrationFlags::PARALLEL`]; `None` leaves their number to QEMU.
+    pub parallel_connections: Option<u8>,
+    /// Steps of the throttle, with [`MigrationFlags::AUTO_CONVERGE`]; `None` leaves them to QEMU.
+    pub throttle: Option<Throttle>,
+    /// What is done to pages, with [`MigrationFlags::COMPRESSED`].
+    pub compression: Compression,
 }
 
 /// An OR of `VIR_MIGRATE_*`.
@@ -66,6 +77,14 @@ impl MigrationFlags {
     pub const UNDEFINE_SOURCE: Self = Self(sys::VIR_MIGRATE_UNDEFINE_SOURCE);
     /// An I/O error of the guest meanwhile ends the migration.
     pub const ABORT_ON_ERROR: Self = Self(sys::VIR_MIGRATE_ABORT_ON_ERROR);
+    /// vCPUs are slowed while the guest dirties too much.
+    pub const AUTO_CONVERGE: Self = Self(sys::VIR_MIGRATE_AUTO_CONVERGE);
+    /// The migration may be switched to post-copy; nothing switches it by itself.
+    pub const POST_COPY: Self = Self(sys::VIR_MIGRATE_POSTCOPY);
+    /// Pages are compressed.
+    pub const COMPRESSED: Self = Self(sys::VIR_MIGRATE_COMPRESSED);
+    /// Pages travel over several streams.
+    pub const PARALLEL: Self = Self(sys::VIR_MIGRATE_PARALLEL);
 }
 
 impl BitOr for MigrationFlags {
@@ -121,6 +140,15 @@ impl DomainHandle {
         Ok(parse_completed(job_type.into(), params.values()))
     }
 
+    /// Listens for the end of its migrations from this host from now on.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Failed`].
+    pub fn listen(&self) -> Result<Completions, ConnectionError> {
+        Completions::of(&self.connect, &self.domain)
+            .map_err(|error| self.failed("listening for its jobs", &error))
+    }
+
     /// Gives the running job up. What happened meanwhile is seen in the next snapshot.
     ///
     /// # Errors
@@ -160,19 +188,46 @@ impl DomainHandle {
         if let Some(uri) = texts.into_iter().flatten().find(|text| text.contains('\0')) {
             return Err(ConnectionError::BadUri { uri: uri.clone() });
         }
-        let parameters = MigrateParameters {
-            bandwidth: call.bandwidth_limit.map(mib_per_second),
-            uri: call.data_uri.clone(),
-            ..MigrateParameters::default()
-        };
         self.domain
-            .migrate_to_uri3(Some(&call.destination), parameters, call.flags.0)
+            .migrate_to_uri3(Some(&call.destination), parameters(call), call.flags.0)
             .map_err(|error| self.failed("migration", &error))
+    }
+
+    /// Asks for the switch of its running migration to post-copy. Returns at once; the switch
+    /// follows when QEMU next looks. From here on there is no way back.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Failed`], when no migration runs yet or it was begun without
+    /// [`MigrationFlags::POST_COPY`].
+    pub fn start_post_copy(&self) -> Result<(), ConnectionError> {
+        raw::start_post_copy(&self.domain)
+            .map_err(|error| self.failed("switch to post-copy", &error))
     }
 
     fn failed(&self, what: &str, error: &VirtError) -> ConnectionError {
         let call = format!("{}: {what} of {}", self.uri, self.vm);
         ConnectionError::of_call(call, error, &self.connect)
+    }
+}
+
+/// The call in libvirt's parameters.
+fn parameters(call: &MigrationCall) -> MigrateParameters {
+    let (compression, cache) = match call.compression {
+        Compression::None => (None, None),
+        Compression::Xbzrle { cache } => (Some("xbzrle"), Some(cache.get())),
+        Compression::Zlib => (Some("zlib"), None),
+        Compression::Zstd => (Some("zstd"), None),
+    };
+    MigrateParameters {
+        bandwidth: call.bandwidth_limit.map(mib_per_second),
+        bandwidth_postcopy: call.post_copy_bandwidth_limit.map(mib_per_second),
+        uri: call.data_uri.clone(),
+        parallel_connections: call.parallel_connections.map(i32::from),
+        auto_converge_initial: call.throttle.map(|throttle| throttle.initial_percent.into()),
+        auto_converge_increment: call.throttle.map(|throttle| throttle.increment_percent.into()),
+        compression: compression.map(str::to_owned),
+        compression_xbzrle_cache: cache,
+        ..MigrateParameters::default()
     }
 }
 

@@ -5,6 +5,7 @@
 //! safe code. The event loop that keepalive needs is started once a process, before the first
 //! connection.
 
+mod completions;
 mod connection;
 mod dial;
 mod domain;
@@ -14,6 +15,7 @@ mod raw;
 mod source;
 mod starter;
 
+pub use completions::Completions;
 pub use connection::Connection;
 pub use domain::{DomainHandle, MigrationCall, MigrationFlags};
 pub use error::{ConnectionError, FailureKind};

@@ -2,12 +2,15 @@
 //!
 //! `virt` 0.5 hands out bulk statistics as bare pointers that nobody frees, builds a `Vec` of the
 //! null pointer when a domain has no job, and does not wrap the start of a dirty-rate measurement,
-//! the abort of a job, or the statistics of a host. Memory that libvirt allocates is owned here by
+//! the abort of a job, the
+//! switch to post-copy, or the statistics of a host. Memory that libvirt allocates is owned here by
 //! [`StatsRecords`] and [`TypedParams`], which free it with libvirt's own functions.
 //!
 //! Never here: meaning. Values come out as libvirt's keys and numbers.
 
 #![expect(unsafe_code, reason = "calls into libvirt that crate `virt` does not wrap")]
+
+mod jobs;
 
 use std::{
     ffi::{CStr, c_char, c_int, c_uint},
@@ -15,6 +18,8 @@ use std::{
 };
 
 use virt::{connect::Connect, domain::Domain, error::Error, sys};
+
+pub(super) use jobs::JobListener;
 
 use crate::stats::Value;
 
@@ -214,6 +219,15 @@ pub(super) fn start_dirty_rate(domain: &Domain, seconds: c_int) -> Result<(), Er
 pub(super) fn abort_job(domain: &Domain) -> Result<(), Error> {
     // SAFETY: `domain` holds a reference to a live domain during the call.
     done(unsafe { sys::virDomainAbortJob(domain.as_ptr()) })
+}
+
+/// Switches the domain's running migration to post-copy.
+///
+/// # Errors
+/// libvirt's error.
+pub(super) fn start_post_copy(domain: &Domain) -> Result<(), Error> {
+    // SAFETY: `domain` holds a reference to a live domain during the call.
+    done(unsafe { sys::virDomainMigrateStartPostCopy(domain.as_ptr(), 0) })
 }
 
 fn done(result: c_int) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use virt::{connect::Connect, domain::Domain, error::Error as VirtError, sys};
 use whimbrel_core::{
     VmId,
+    settings::QemuVersion,
     units::{Bytes, MilliCores, Span},
 };
 
@@ -65,6 +66,7 @@ impl HostSource for LibvirtSource {
         let facts = NodeFacts {
             cpu: MilliCores::cores(info.cpus.into()),
             memory: Bytes::new(info.memory.saturating_mul(1024)),
+            qemu: qemu_version(&connect),
         };
         let (domains, starter) = (BTreeMap::new(), Starter::new()?);
         self.live = Some(Live { connect, facts, domains, starter });
@@ -117,6 +119,14 @@ impl HostSource for LibvirtSource {
     fn disconnect(&mut self) {
         self.live = None;
     }
+}
+
+/// The QEMU that the host starts guests with; `None` where it has another hypervisor or does not
+/// say.
+fn qemu_version(connect: &Connect) -> Option<QemuVersion> {
+    let version = connect.hyp_version().ok().filter(|version| *version > 0)?;
+    let is_qemu = connect.driver_type().is_ok_and(|driver| driver == "QEMU");
+    is_qemu.then(|| QemuVersion::from_libvirt(version.into()))
 }
 
 fn unconnected(dialer: &Dialer) -> SourceError {

@@ -142,6 +142,10 @@ impl<'a> Replay<'a> {
             Some(HostState::Up) => {}
             Some(state) => self.note(&one.vm, Problem::TargetNotUp { host: one.to.clone(), state }),
         }
+        let qemu = self.snapshot.qemu_between(&one.from, &one.to);
+        if let Err(conflict) = one.settings.check(qemu) {
+            self.note(&one.vm, Problem::Settings { conflict });
+        }
         if !one.predicted.likely_converges() {
             self.note(&one.vm, Problem::WouldStall { converges: one.predicted.converges });
         }

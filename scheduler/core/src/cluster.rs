@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     ids::{HostId, OrderId, VmId},
+    settings::QemuVersion,
     units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };
 
@@ -46,6 +47,9 @@ pub struct Host {
     /// What migrations from this host achieved lately on its link, headers included, where no
     /// limit of their own held them back.
     pub migration_bandwidth: Option<BytesPerSecond>,
+    /// The QEMU that its libvirt runs, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qemu: Option<QemuVersion>,
 }
 
 /// Whether a host takes part.
@@ -145,6 +149,33 @@ pub struct JobProgress {
     pub dirty_rate: BytesPerSecond,
     /// QEMU's dirty-sync-count: bitmap reads, *not* full passes.
     pub iteration: u64,
+    /// Pages sent with content so far.
+    #[serde(default)]
+    pub normal_pages: u64,
+    /// Pages sent as all-zero so far.
+    #[serde(default)]
+    pub zero_pages: u64,
+    /// Part of the time that auto-converge makes vCPUs sleep, in percent.
+    #[serde(default)]
+    pub throttle_percent: u8,
+    /// Pages that the guest had to wait for since the switch to post-copy.
+    #[serde(default)]
+    pub post_copy_requests: u64,
+    /// What xbzrle saved.
+    #[serde(default)]
+    pub delta: DeltaCoding,
+}
+
+/// Counters of a stream that codes differences (xbzrle).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeltaCoding {
+    /// Pages sent as differences.
+    pub pages: u64,
+    /// Bytes of those differences.
+    pub bytes: u64,
+    /// Pages that were not in the cache and went whole.
+    pub misses: u64,
 }
 
 /// What the world says about an accepted order. A hint beside the sightings, never instead.
@@ -191,6 +222,15 @@ pub struct CompletedStats {
     pub iterations: u64,
     /// Mean throughput.
     pub bandwidth: BytesPerSecond,
+    /// The last part of the time that auto-converge made vCPUs sleep, in percent.
+    #[serde(default)]
+    pub throttle_percent: u8,
+    /// Pages that the guest had to wait for after the switch to post-copy.
+    #[serde(default)]
+    pub post_copy_requests: u64,
+    /// What xbzrle saved.
+    #[serde(default)]
+    pub delta: DeltaCoding,
 }
 
 /// Why a snapshot gives a VM no single place.
@@ -257,6 +297,13 @@ impl Snapshot {
         Ok(placement)
     }
 
+    /// The older of the QEMU at both ends of a migration: what both can do. A host that does not
+    /// say counts as [`QemuVersion::default`].
+    pub fn qemu_between(&self, from: &HostId, to: &HostId) -> QemuVersion {
+        let version = |id| self.hosts.get(id).and_then(|host| host.qemu).unwrap_or_default();
+        version(from).min(version(to))
+    }
+
     /// All sightings of `vm`, in host order.
     pub fn sightings<'a, 'b>(
         &'a self,
@@ -287,10 +334,5 @@ impl Domain {
             return absurd(format!("{} vCPUs, the limits are 1 and {VCPUS_MAX}", self.vcpus));
         }
         Ok(())
-    }
-
-    /// The newest dirty reading's time, if any was taken.
-    pub fn dirty_measured_at(&self) -> Option<Timestamp> {
-        self.dirty.iter().map(|r| r.measured_at).max()
     }
 }

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policy;
 pub mod ports;
 pub mod predict;
+pub mod settings;
 pub mod telemetry;
 pub mod units;
 
@@ -25,4 +26,5 @@ pub use ids::{HostId, OrderId, PlanId, VmId};
 pub use plan::{Goal, Move, Plan};
 pub use policy::Policy;
 pub use ports::Cluster;
-pub use predict::{MigrationSettings, Prediction, Predictor};
+pub use predict::{Prediction, Predictor};
+pub use settings::MigrationSettings;

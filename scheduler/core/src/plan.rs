@@ -12,7 +12,8 @@ use thiserror::Error;
 use crate::{
     digest::Digest,
     ids::{HostId, OrderId, PlanId, VmId},
-    predict::{MigrationSettings, Prediction},
+    predict::Prediction,
+    settings::MigrationSettings,
     units::{Span, Timestamp},
 };
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::{
     ids::{HostId, VmId},
-    predict::{MigrationSettings, Mode, Transport},
+    settings::{MULTIFD_WITH_POST_COPY, MigrationSettings, Mode, SettingsConflict, Transport},
     units::{BytesPerSecond, Share, Span},
 };
 
@@ -109,16 +109,27 @@ pub enum Rule {
     },
 }
 
-/// A value of the policy that is out of its range.
+/// A value of the policy that it may not have.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("{key} = {value} is out of range (hint: {key} takes {range})")]
-pub struct RangeError {
-    /// The key's path in the file.
-    pub key: &'static str,
-    /// What was written.
-    pub value: f64,
-    /// What is accepted.
-    pub range: &'static str,
+pub enum RangeError {
+    /// A number outside its range.
+    #[error("{key} = {value} is out of range (hint: {key} takes {range})")]
+    Number {
+        /// The key's path in the file.
+        key: &'static str,
+        /// What was written.
+        value: f64,
+        /// What is accepted.
+        range: &'static str,
+    },
+    /// Settings that every QEMU refuses.
+    #[error("{key}: {conflict}")]
+    Settings {
+        /// The key's path in the file.
+        key: &'static str,
+        /// Why QEMU refuses them.
+        conflict: SettingsConflict,
+    },
 }
 
 impl Default for Policy {
@@ -131,6 +142,7 @@ impl Default for Policy {
                 bandwidth_limit: None,
                 // QEMU's own default.
                 downtime_limit: Span::from_millis(300),
+                ..MigrationSettings::default()
             },
             balance: Balance::default(),
             rules: Vec::new(),
@@ -206,7 +218,8 @@ impl Rule {
 }
 
 impl Policy {
-    /// Whether every number is in its documented range.
+    /// Whether every number is in its documented range, and the newest QEMU would take the
+    /// migration settings.
     ///
     /// # Errors
     /// [`RangeError`] for the first one that is not.
@@ -246,26 +259,39 @@ impl Policy {
         in_range("balance.migration_weight", balance.migration_weight, 0.0, 100.0, "0 to 100")?;
         in_range("balance.downtime_weight", balance.downtime_weight, 0.0, 1e4, "0 to 10000")?;
         in_range("balance.gain_factor", balance.gain_factor, 1.0, 1000.0, "1 to 1000")?;
-        // QEMU refuses more than 2,000,000 ms.
-        in_range(
-            "migration.downtime_limit",
-            self.migration.downtime_limit.as_seconds_f64(),
-            0.001,
-            2000.0,
-            "1 ms to 2000 s",
-        )?;
-        if let Some(limit) = self.migration.bandwidth_limit {
-            // libvirt takes whole MiB/s; 0 would mean "no limit" there, the opposite.
-            let mib = 1024.0 * 1024.0;
-            in_range(
-                "migration.bandwidth_limit",
-                limit.as_f64(),
-                mib,
-                f64::MAX,
-                "1 MiB/s or more",
-            )?;
+        check_migration(&self.migration)
+    }
+}
+
+/// Whether the numbers of `settings` are in the ranges that a policy's are, and the newest QEMU
+/// would take them.
+///
+/// # Errors
+/// [`RangeError`] for the first one that is not.
+pub fn check_migration(settings: &MigrationSettings) -> Result<(), RangeError> {
+    // QEMU refuses more than 2,000,000 ms.
+    let downtime = settings.downtime_limit.as_seconds_f64();
+    in_range("migration.downtime_limit", downtime, 0.001, 2000.0, "1 ms to 2000 s")?;
+    if let Some(limit) = settings.bandwidth_limit {
+        // libvirt takes whole MiB/s; 0 would mean "no limit" there, the opposite.
+        let mib = 1024.0 * 1024.0;
+        let limit = limit.as_f64();
+        in_range("migration.bandwidth_limit", limit, mib, f64::MAX, "1 MiB/s or more")?;
+    }
+    settings
+        .check(MULTIFD_WITH_POST_COPY)
+        .map_err(|conflict| RangeError::Settings { key: key_of(&conflict), conflict })
+}
+
+/// The key to change when QEMU refuses the migration settings.
+fn key_of(conflict: &SettingsConflict) -> &'static str {
+    use SettingsConflict as C;
+    match conflict {
+        C::XbzrleWithChannels | C::CompressionWithoutChannels | C::CacheSize(_) => {
+            "migration.compression"
         }
-        Ok(())
+        C::PostCopyWithChannels(_) | C::NoChannel => "migration.channels",
+        C::ThrottleRange(_) => "migration.throttle",
     }
 }
 
@@ -277,5 +303,9 @@ fn in_range(
     range: &'static str,
 ) -> Result<(), RangeError> {
     // Written so that NaN is out of range.
-    if value >= least && value <= most { Ok(()) } else { Err(RangeError { key, value, range }) }
+    if value >= least && value <= most {
+        Ok(())
+    } else {
+        Err(RangeError::Number { key, value, range })
+    }
 }

@@ -11,9 +11,9 @@ use crate::{
     ids::{HostId, OrderId, VmId},
     migration::MoveState,
     plan::Plan,
-    predict::MigrationSettings,
+    settings::{MigrationSettings, QemuVersion},
     telemetry::Batch,
-    units::Timestamp,
+    units::{BytesPerSecond, Timestamp},
 };
 
 /// Everything that the engine may learn of a cluster or ask of it.
@@ -158,6 +158,12 @@ pub enum Entry {
         before: Box<Domain>,
         /// Migrations under way on the same path, this one included.
         sharing: u32,
+        /// What the path was known to carry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path_bandwidth: Option<BytesPerSecond>,
+        /// The older of the two hosts' QEMU, where both say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        qemu: Option<QemuVersion>,
     },
     /// The move changed its state.
     Became {

@@ -5,56 +5,26 @@ use thiserror::Error;
 
 use crate::{
     cluster::Domain,
-    ids::VmId,
+    ids::{HostId, VmId},
+    settings::{MigrationSettings, QemuVersion, SettingsConflict},
     units::{Bytes, BytesPerSecond, Share, Span, Timestamp},
 };
-
-/// How a migration is to be done. Part of the plan; the executor adds nothing to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MigrationSettings {
-    /// How memory travels.
-    pub mode: Mode,
-    /// How the stream is protected.
-    pub transport: Transport,
-    /// Cap on the stream before switch-over; `None` leaves it to the link. QEMU lifts it at
-    /// switch-over.
-    pub bandwidth_limit: Option<BytesPerSecond>,
-    /// QEMU switches over once the rest is expected to fit into this.
-    pub downtime_limit: Span,
-}
-
-/// How memory travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Mode {
-    /// Rounds of dirty pages while the guest runs on at the source; can be cancelled until the
-    /// switch-over.
-    PreCopy,
-}
-
-/// How the migration stream is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// In the clear.
-    Tcp,
-    /// QEMU's native TLS with the hosts' certificates.
-    Tls,
-}
 
 /// One question to a predictor. Everything that the answer may depend on is in here.
 #[derive(Debug, Clone)]
 pub struct MigrationRequest<'a> {
     /// The domain with its newest readings.
     pub domain: &'a Domain,
+    /// Where it is to go, where that is decided; its source is where it was sighted.
+    pub to: Option<&'a HostId>,
     /// How it is to be migrated.
     pub settings: &'a MigrationSettings,
     /// What the path from source to target carries when nobody else uses it, payload only.
     pub path_bandwidth: BytesPerSecond,
     /// Migrations that will share the path all the time, this one included; at least 1.
     pub sharing: u32,
+    /// The older of the QEMU at the source and the one at the target: what both can do.
+    pub qemu: QemuVersion,
     /// The moment that readings are old or new against.
     pub now: Timestamp,
     /// Seed of whatever the predictor draws.
@@ -133,6 +103,9 @@ pub struct Prediction {
     pub transferred: Quantiles<Bytes>,
     /// vCPUs stopped, as QEMU counts it: the user's network sees a longer gap.
     pub downtime: Quantiles<Span>,
+    /// What the guest feels beside the downtime, where the predictor says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Impact>,
     /// Where it would hang, when it may not converge.
     pub stall: Option<Stall>,
     /// What makes the answer less certain than usual, for people.
@@ -145,6 +118,21 @@ impl Prediction {
     pub fn likely_converges(&self) -> bool {
         self.converges.get() >= 0.5
     }
+}
+
+/// What a guest feels of its migration beside the downtime.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Impact {
+    /// Part of its work that it does not get done during the migration, 0..=1: dirty logging,
+    /// throttling and waiting for pages together. Median.
+    pub throughput_loss: Share,
+    /// Gap that the guest's users see on the network: downtime, re-plumbing and announcement.
+    pub service_gap: Quantiles<Span>,
+    /// Pages that it will have to wait for after a switch to post-copy; 0 in other modes. Median.
+    pub faults: u64,
+    /// Time that one such page makes it wait. Median.
+    pub fault_stall: Span,
 }
 
 /// The fixed point U(t*) = B t* at which rounds stop getting shorter.
@@ -189,5 +177,13 @@ pub enum PredictError {
         vm: VmId,
         /// The contradiction, with values.
         what: String,
+    },
+    /// QEMU would refuse these settings.
+    #[error("domain {vm}: {conflict}")]
+    Conflict {
+        /// The domain.
+        vm: VmId,
+        /// What excludes what.
+        conflict: SettingsConflict,
     },
 }

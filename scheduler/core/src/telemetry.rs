@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cluster::{CompletedStats, DirtyReading, DomainState, HostState, JobProgress},
     ids::{HostId, OrderId, VmId},
-    predict::{MigrationSettings, Prediction},
-    units::{Bytes, MilliCores, Span, Timestamp},
+    predict::Prediction,
+    settings::{MigrationSettings, QemuVersion},
+    units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };
 
 /// Samples taken together.
@@ -143,14 +144,32 @@ pub struct MigrationRecord {
     pub memory: Bytes,
     /// Its process's memory before the start.
     pub resident: Option<Bytes>,
+    /// CPU that it used before the start.
+    #[serde(default)]
+    pub cpu_used: Option<MilliCores>,
     /// Readings that were known before the start.
     pub dirty_before: Vec<DirtyReading>,
+    /// What the path was known to carry before the start; `None` where nobody knew.
+    #[serde(default)]
+    pub path_bandwidth: Option<BytesPerSecond>,
     /// Migrations on the same path at its start, this one included.
     pub sharing: u32,
+    /// The older of the two hosts' QEMU, where they say.
+    #[serde(default)]
+    pub qemu: Option<QemuVersion>,
     /// What was predicted before the start.
     pub predicted: Option<Prediction>,
     /// Wall time from `begin` to the observation that ended it.
     pub wall: Span,
     /// QEMU's own figures, where it kept them.
     pub stats: Option<CompletedStats>,
+}
+
+/// A migration with what was seen of it while it ran.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MigrationTrace {
+    /// Beginning, settings and end.
+    pub record: MigrationRecord,
+    /// Looks at it, in order of time.
+    pub samples: Vec<JobSample>,
 }

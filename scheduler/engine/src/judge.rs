@@ -5,6 +5,8 @@
 //! | lives | - | active | copying or waiting |
 //! | gone | lives | active | arrived |
 //! | gone | lives | ended | arrived, then settled |
+//! | switched to post-copy | runs | active | copying |
+//! | switched to post-copy | runs | ended | unknown, after a long wait |
 //! | lives | - | ended | failed, or cancelled where that was asked, once it holds |
 //! | lives | lives | any | unknown, once it holds |
 //! | gone | gone | active | waiting: the switch-over itself |
@@ -20,6 +22,7 @@ use whimbrel_core::{
     ids::HostId,
     migration::MoveState,
     ports::Order,
+    settings::Mode,
     units::Span,
 };
 
@@ -99,7 +102,7 @@ pub(crate) fn judge(
         (true, true) => {
             lost(format!("{} lives on {} and on {}", order.vm, order.from, order.to), settings)
         }
-        (false, true) => arrival(target, order, settings),
+        (false, true) => arrival(source, target, call_active, order, settings),
         (true, false) => match source.and_then(|domain| domain.job) {
             Some(progress) => Verdict::Copying(progress),
             None if call_active => Verdict::Wait,
@@ -123,12 +126,47 @@ fn sighting<'a>(snapshot: &'a Snapshot, order: &Order, host: &HostId) -> Option<
     snapshot.domains.iter().find(|d| d.vm == order.vm && d.host == *host && d.uuid == order.uuid)
 }
 
-/// Alive at the target only. A paused machine there has not begun to run yet.
-fn arrival(target: Option<&Domain>, order: &Order, settings: &EngineSettings) -> Verdict {
-    match target.map(|domain| domain.state) {
-        Some(DomainState::Running) => Verdict::Arrived,
-        _ => lost(format!("{} is on {} and does not run there", order.vm, order.to), settings),
+/// Alive at the target only. A paused machine there has not begun to run yet, and one that was
+/// switched to post-copy needs its source until the rest of its memory has followed.
+fn arrival(
+    source: Option<&Domain>,
+    target: Option<&Domain>,
+    call_active: bool,
+    order: &Order,
+    settings: &EngineSettings,
+) -> Verdict {
+    if target.is_none_or(|domain| domain.state != DomainState::Running) {
+        let detail = format!("{} is on {} and does not run there", order.vm, order.to);
+        return lost(detail, settings);
     }
+    match source.filter(|domain| left_in_post_copy(domain, order)) {
+        None => Verdict::Arrived,
+        Some(Domain { job: Some(progress), .. }) => Verdict::Copying(*progress),
+        Some(_) if call_active => Verdict::Wait,
+        Some(_) => {
+            let (vm, to, from) = (&order.vm, &order.to, &order.from);
+            lost(
+                format!("{vm} runs on {to}, but nothing sends the rest of it from {from}"),
+                settings,
+            )
+        }
+    }
+}
+
+/// Whether `source` is what a switch to post-copy left behind, and has not ended.
+fn left_in_post_copy(source: &Domain, order: &Order) -> bool {
+    order.settings.mode == Mode::PostCopy && source.state == DomainState::Outgoing
+}
+
+/// Whether a sighting says that the order was switched to post-copy: from then on there is no way
+/// back.
+pub(crate) fn has_switched(order: &Order, snapshot: &Snapshot) -> bool {
+    use DomainState as S;
+    let source = sighting(snapshot, order, &order.from).map(|domain| domain.state);
+    let target = sighting(snapshot, order, &order.to).map(|domain| domain.state);
+    order.settings.mode == Mode::PostCopy
+        && (matches!(source, Some(S::Outgoing | S::PostCopyFailed))
+            || matches!(target, Some(S::Running | S::PostCopyFailed)))
 }
 
 fn at_source(

@@ -37,7 +37,7 @@ pub use recover::RecoverError;
 pub use view::{Execution, MoveView};
 
 use judge::Verdict;
-use run::MoveRun;
+use run::{Before, MoveRun};
 
 /// A cancellation that shows no effect is asked for again after this.
 const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
@@ -207,13 +207,20 @@ impl Engine {
                 }
             }
         }
-        self.cancel_what_is_due(index, now, cluster);
+        self.cancel_what_is_due(index, snapshot, now, cluster);
         Ok(())
     }
 
     /// Asks for a move's cancellation when it is overdue or the plan was given up, and asks again
-    /// while it goes on: whoever was asked may have been deaf.
-    fn cancel_what_is_due(&mut self, index: usize, now: Timestamp, cluster: &mut dyn Cluster) {
+    /// while it goes on: whoever was asked may have been deaf. A machine that was switched to
+    /// post-copy lives at both ends: its cancellation would destroy it and is never asked for.
+    fn cancel_what_is_due(
+        &mut self,
+        index: usize,
+        snapshot: &Snapshot,
+        now: Timestamp,
+        cluster: &mut dyn Cluster,
+    ) {
         let run = &mut self.runs[index];
         let overdue = now > run.order.deadline;
         let cancellable = run.state.is_under_way() && run.state != MoveState::Arrived;
@@ -221,8 +228,12 @@ impl Engine {
         if !cancellable || lately || !(self.cancelled || overdue) {
             return;
         }
-        run.cancel_asked_at = Some(now);
         let why = if overdue { "its time-out passed" } else { "cancelled on request" };
+        if judge::has_switched(&run.order, snapshot) {
+            run.detail = format!("{why}; it runs at its target, and the rest of it must follow");
+            return;
+        }
+        run.cancel_asked_at = Some(now);
         // A refusal means that it is too late or that nobody can be asked: what happened will be
         // seen.
         run.detail = match cluster.cancel(&run.order.id) {
@@ -282,7 +293,10 @@ impl Engine {
                 .max(sharing.get(&self.runs[index].order.from).copied().unwrap_or(1));
             let run = &mut self.runs[index];
             match admit::admit(&run.order, snapshot, coming, &self.settings) {
-                Ok(before) => run.begin(before, shared, now, cluster, journal)?,
+                Ok(domain) => {
+                    let before = Before::of(domain, &run.order.to, shared, snapshot);
+                    run.begin(before, now, cluster, journal)?;
+                }
                 // Not its fault and perhaps not for long: it is looked at again next tick, until
                 // the time that it would itself have been given is over.
                 Err(denial) if denial.may_pass() && !run.waited_too_long(now) => {
@@ -302,7 +316,7 @@ impl Engine {
             .iter()
             .filter(|run| run.order.to == *host && run.state.is_under_way())
             .filter(|run| run.state != MoveState::Arrived)
-            .filter_map(|run| run.before.as_ref().map(|before| before.memory))
+            .filter_map(|run| run.before.as_ref().map(|before| before.domain.memory))
             .sum()
     }
 

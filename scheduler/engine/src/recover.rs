@@ -7,7 +7,7 @@ use whimbrel_core::{
     ports::{Entry, Record},
 };
 
-use crate::{Engine, EngineSettings, Execution};
+use crate::{Engine, EngineSettings, Execution, run::Before};
 
 /// Why a journal cannot be continued.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -63,10 +63,16 @@ impl Engine {
                         engine.ended |= record.entry == Entry::PlanEnded;
                     }
                 }
-                Entry::Intended { order, before, sharing } => {
+                Entry::Intended { order, before, sharing, path_bandwidth, qemu } => {
                     let run = run_of(current, &order.id)?;
                     run.order = order.clone();
-                    run.intended(record.at, before.clone(), *sharing);
+                    let before = Before {
+                        domain: before.clone(),
+                        sharing: *sharing,
+                        path_bandwidth: *path_bandwidth,
+                        qemu: *qemu,
+                    };
+                    run.intended(record.at, before);
                 }
                 Entry::Became { id, state, detail, stats } => {
                     let run = run_of(current, id)?;

@@ -3,9 +3,11 @@
 use whimbrel_core::{
     Cluster, Domain, Plan, Snapshot,
     cluster::{CompletedStats, JobProgress},
+    ids::HostId,
     migration::MoveState,
     ports::{Entry, Journal, JournalError, Order, Record},
-    units::{Span, Timestamp},
+    settings::QemuVersion,
+    units::{BytesPerSecond, Span, Timestamp},
 };
 
 use crate::judge::{Doubt, RestsOn};
@@ -19,8 +21,7 @@ pub(crate) struct MoveRun {
     pub(crate) timeout: Span,
     pub(crate) state: MoveState,
     pub(crate) detail: String,
-    pub(crate) before: Option<Box<Domain>>,
-    pub(crate) sharing: u32,
+    pub(crate) before: Option<Before>,
     pub(crate) waiting_since: Option<Timestamp>,
     pub(crate) begun_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
@@ -28,6 +29,29 @@ pub(crate) struct MoveRun {
     pub(crate) progress: Option<JobProgress>,
     pub(crate) stats: Option<CompletedStats>,
     pub(crate) doubt: Option<(Doubt, Timestamp)>,
+}
+
+/// What was known before a move began: its record tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Before {
+    pub(crate) domain: Box<Domain>,
+    pub(crate) sharing: u32,
+    pub(crate) path_bandwidth: Option<BytesPerSecond>,
+    pub(crate) qemu: Option<QemuVersion>,
+}
+
+impl Before {
+    /// What `snapshot` knows of `domain` and of the path to `to`, which `sharing` migrations use.
+    pub(crate) fn of(domain: Domain, to: &HostId, sharing: u32, snapshot: &Snapshot) -> Self {
+        let (source, target) = (snapshot.hosts.get(&domain.host), snapshot.hosts.get(to));
+        let versions = source.and_then(|h| h.qemu).zip(target.and_then(|h| h.qemu));
+        Self {
+            path_bandwidth: source.and_then(|host| host.migration_bandwidth),
+            qemu: versions.map(|(source, target)| source.min(target)),
+            domain: Box::new(domain),
+            sharing,
+        }
+    }
 }
 
 impl MoveRun {
@@ -52,7 +76,6 @@ impl MoveRun {
                 state: MoveState::Planned,
                 detail: String::new(),
                 before: None,
-                sharing: 1,
                 waiting_since: None,
                 begun_at: None,
                 ended_at: None,
@@ -67,17 +90,21 @@ impl MoveRun {
     /// Writes the intent, asks the world, writes its answer.
     pub(crate) fn begin(
         &mut self,
-        before: Domain,
-        sharing: u32,
+        before: Before,
         now: Timestamp,
         cluster: &mut dyn Cluster,
         journal: &mut dyn Journal,
     ) -> Result<(), JournalError> {
         self.order.deadline = now + self.timeout;
-        let before = Box::new(before);
-        let entry = Entry::Intended { order: self.order.clone(), before: before.clone(), sharing };
+        let entry = Entry::Intended {
+            order: self.order.clone(),
+            before: before.domain.clone(),
+            sharing: before.sharing,
+            path_bandwidth: before.path_bandwidth,
+            qemu: before.qemu,
+        };
         journal.append(&Record { at: now, entry })?;
-        self.intended(now, before, sharing);
+        self.intended(now, before);
         match cluster.begin(&self.order) {
             Ok(()) => self.become_state(MoveState::Accepted, String::new(), now, journal),
             Err(refusal) => {
@@ -87,11 +114,10 @@ impl MoveRun {
     }
 
     /// The state after its intent was written, also when that is read back from the journal.
-    pub(crate) fn intended(&mut self, at: Timestamp, before: Box<Domain>, sharing: u32) {
+    pub(crate) fn intended(&mut self, at: Timestamp, before: Before) {
         self.state = MoveState::Intended;
         self.begun_at = Some(at);
         self.before = Some(before);
-        self.sharing = sharing;
         self.detail.clear();
     }
 

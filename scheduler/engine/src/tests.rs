@@ -10,14 +10,16 @@ use whimbrel_core::{
     migration::MoveState,
     plan::{Parent, PlanReport, Reason, Wave},
     ports::{Journal, JournalError, Order, Power, Record, Refusal},
-    predict::{MigrationSettings, Mode, Prediction, Quantiles, Transport},
-    units::{Bytes, MilliCores, Share, Span, Timestamp},
+    predict::{Prediction, Quantiles},
+    settings::{MigrationSettings, Mode, Transport},
+    units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
 
 use crate::{Engine, EngineSettings};
 
 mod crash;
 mod outcomes;
+mod post_copy;
 
 /// A world in which nothing happens unless the test makes it happen.
 struct World {
@@ -130,6 +132,7 @@ fn world() -> World {
         memory: Bytes::mib(1024),
         cpu_used: None,
         migration_bandwidth: None,
+        qemu: None,
     };
     let domain = |name: &str| Domain {
         vm: vm(name),
@@ -154,7 +157,7 @@ fn world() -> World {
     World { snapshot, begun: Vec::new(), cancelled: Vec::new(), refuses: None }
 }
 
-fn one_move(name: &str, to: &str) -> Move {
+fn one_move(mode: Mode, name: &str, to: &str) -> Move {
     let same = |span| Quantiles::from_array([span; 7]);
     Move {
         vm: vm(name),
@@ -164,10 +167,11 @@ fn one_move(name: &str, to: &str) -> Move {
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,
         settings: MigrationSettings {
-            mode: Mode::PreCopy,
+            mode,
             transport: Transport::Tcp,
             bandwidth_limit: None,
             downtime_limit: Span::from_millis(300),
+            ..MigrationSettings::default()
         },
         predicted: Prediction {
             model: "fixed".to_owned(),
@@ -177,12 +181,13 @@ fn one_move(name: &str, to: &str) -> Move {
             downtime: same(Span::from_millis(50)),
             stall: None,
             caveats: Vec::new(),
+            impact: None,
         },
     }
 }
 
 /// a to h2 in the first wave, b to h3 in the second.
-fn plan() -> Plan {
+fn plan_in(mode: Mode) -> Plan {
     let parent = Parent {
         snapshot: Digest::of(&1),
         snapshot_taken_at: Timestamp::from_micros(1_000_000_000),
@@ -196,13 +201,21 @@ fn plan() -> Plan {
         terms: Vec::new(),
     };
     let wave = |one| Wave { moves: vec![one] };
-    let waves = vec![wave(one_move("a", "h2")), wave(one_move("b", "h3"))];
+    let waves = vec![wave(one_move(mode, "a", "h2")), wave(one_move(mode, "b", "h3"))];
     Plan::seal(Goal::Drain { host: host("h1") }, parent, report, waves, Vec::new())
 }
 
+fn plan() -> Plan {
+    plan_in(Mode::PreCopy)
+}
+
 fn started(world: &mut World, journal: &mut Memory) -> Engine {
+    started_in(Mode::PreCopy, world, journal)
+}
+
+fn started_in(mode: Mode, world: &mut World, journal: &mut Memory) -> Engine {
     let settings = EngineSettings::default();
-    let mut engine = Engine::start(plan(), settings, world.now(), journal).unwrap();
+    let mut engine = Engine::start(plan_in(mode), settings, world.now(), journal).unwrap();
     engine.tick(world, journal).unwrap();
     engine
 }

@@ -105,7 +105,8 @@ impl MoveView {
 
 /// The record of a move that was begun and has ended.
 fn record(run: &MoveRun, predicted: &Prediction) -> Option<MigrationRecord> {
-    let before = run.before.as_deref().filter(|_| run.state.is_final())?;
+    let before = run.before.as_ref().filter(|_| run.state.is_final())?;
+    let domain = &before.domain;
     let (begun_at, ended_at) = (run.begun_at?, run.ended_at?);
     let arrived = run.state == MoveState::Settled;
     Some(MigrationRecord {
@@ -117,10 +118,13 @@ fn record(run: &MoveRun, predicted: &Prediction) -> Option<MigrationRecord> {
         settings: run.order.settings.clone(),
         arrived,
         failure: (!arrived).then(|| format!("{:?}: {}", run.state, run.detail)),
-        memory: before.memory,
-        resident: before.resident,
-        dirty_before: before.dirty.clone(),
-        sharing: run.sharing,
+        memory: domain.memory,
+        resident: domain.resident,
+        cpu_used: domain.cpu_used,
+        dirty_before: domain.dirty.clone(),
+        path_bandwidth: before.path_bandwidth,
+        sharing: before.sharing,
+        qemu: before.qemu,
         predicted: Some(predicted.clone()),
         wall: ended_at.since(begun_at),
         stats: run.stats,

@@ -10,6 +10,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use whimbrel_core::{
     predict::{MigrationRequest, PredictError, Prediction},
+    settings::QemuVersion,
     units::{BytesPerSecond, Share, Span},
 };
 
@@ -27,8 +28,11 @@ pub(crate) struct Costs<'a> {
     view: &'a View<'a>,
     request: &'a PlanRequest<'a>,
     /// The answer depends on the path by its bandwidth only, so hosts that are alike share one.
-    answers: RefCell<BTreeMap<(usize, u64, u32), Rc<Answer>>>,
+    answers: RefCell<BTreeMap<Asked, Rc<Answer>>>,
 }
+
+/// Guest, bandwidth of the path, migrations that share it, QEMU.
+type Asked = (usize, u64, u32, QemuVersion);
 
 type Answer = Result<Prediction, PredictError>;
 
@@ -65,17 +69,21 @@ impl<'a> Costs<'a> {
     /// The prediction for `vm` from `from` to `to` when `sharing` migrations share the path.
     pub(crate) fn predict(&self, vm: usize, from: usize, to: usize, sharing: u32) -> Rc<Answer> {
         let path_bandwidth = self.path_bandwidth(from, to);
-        let key = (vm, path_bandwidth.get(), sharing);
+        let version = |host: usize| self.view.hosts[host].host.qemu.unwrap_or_default();
+        let qemu = version(from).min(version(to));
+        let key = (vm, path_bandwidth.get(), sharing, qemu);
         if let Some(answer) = self.answers.borrow().get(&key) {
             return Rc::clone(answer);
         }
         let answer = Rc::new(self.request.predictor.predict(&MigrationRequest {
+            to: None,
             domain: self.view.vms[vm].domain,
             settings: &self.view.policy.migration,
             path_bandwidth,
             sharing,
             now: self.request.now,
             seed: self.request.seed,
+            qemu,
         }));
         self.answers.borrow_mut().insert(key, Rc::clone(&answer));
         answer

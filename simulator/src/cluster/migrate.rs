@@ -14,6 +14,7 @@ use whimbrel_core::{
     DomainState, HostId,
     cluster::CallState,
     ports::{Order, Refusal},
+    settings::{Compression, MigrationSettings, Mode},
     units::Span,
 };
 
@@ -23,9 +24,25 @@ use super::{
 };
 use crate::{physics::Draws, precopy::PreCopy};
 
+/// What travels as plain pre-copy over one stream is simulated; nothing else would be true.
+fn refuse_unknown_physics(settings: &MigrationSettings) -> Result<(), Refusal> {
+    let unknown = |what: String| Err(Refusal::Unsupported { what });
+    if settings.mode != Mode::PreCopy {
+        return unknown(format!("a migration in mode {:?}", settings.mode));
+    }
+    if settings.compression != Compression::None {
+        return unknown(format!("compression {:?}", settings.compression));
+    }
+    if settings.channels != 1 {
+        return unknown(format!("a migration over {} channels", settings.channels));
+    }
+    Ok(())
+}
+
 impl SimCluster {
     /// Takes an order, as the source's libvirt would.
     pub(super) fn take(&mut self, order: &Order) -> Result<(), Refusal> {
+        refuse_unknown_physics(&order.settings)?;
         let unknown = |host: &HostId| Refusal::HostUnreachable { host: host.clone() };
         let from = self.world.host(&order.from).ok_or_else(|| unknown(&order.from))?;
         let to = self.world.host(&order.to).ok_or_else(|| unknown(&order.to))?;

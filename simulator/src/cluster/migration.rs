@@ -65,6 +65,7 @@ impl Migration {
             bandwidth: BytesPerSecond::new(self.rate.round() as u64),
             dirty_rate: copy.dirty_rate(),
             iteration: copy.syncs(),
+            ..JobProgress::default()
         }
     }
 
@@ -103,6 +104,7 @@ impl Migration {
             zero_pages,
             iterations: self.copy.syncs(),
             bandwidth: BytesPerSecond::new((transferred.as_f64() / flowed).round() as u64),
+            ..CompletedStats::default()
         }
     }
 }

@@ -98,6 +98,7 @@ impl SimCluster {
                 memory: truth.memory,
                 cpu_used: reading.cpu_used,
                 migration_bandwidth: truth.migration_bandwidth,
+                qemu: None,
             };
             let sightings = reading.sightings.iter();
             let domains = sightings.map(|s| self.domain(s, &truth.id, reading.observed_at));

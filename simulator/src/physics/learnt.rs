@@ -65,7 +65,7 @@ mod tests {
     use whimbrel_core::{
         HostId, OrderId,
         cluster::CompletedStats,
-        predict::{MigrationSettings, Mode, Transport},
+        settings::{MigrationSettings, Mode, Transport},
         units::{BytesPerSecond, Timestamp},
     };
 
@@ -75,6 +75,9 @@ mod tests {
     fn record(extra: Span) -> MigrationRecord {
         let downtime = Span::from_millis(20);
         MigrationRecord {
+            cpu_used: None,
+            path_bandwidth: None,
+            qemu: None,
             id: OrderId::new("p:0").unwrap(),
             at: Timestamp::from_micros(0),
             vm: VmId::new("a").unwrap(),
@@ -85,6 +88,7 @@ mod tests {
                 transport: Transport::Tcp,
                 bandwidth_limit: None,
                 downtime_limit: Span::from_millis(300),
+                ..MigrationSettings::default()
             },
             arrived: true,
             failure: None,

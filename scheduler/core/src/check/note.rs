@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     cluster::{DomainState, HostState},
     ids::HostId,
+    settings::SettingsConflict,
     units::{Bytes, Share, Span},
 };
 
@@ -54,6 +55,8 @@ pub enum Problem {
     UnknownHost { host: HostId },
     #[error("goes to host {host}, which is {state:?}")]
     TargetNotUp { host: HostId, state: HostState },
+    #[error("{conflict}")]
+    Settings { conflict: SettingsConflict },
     #[error("would converge with {converges} only")]
     WouldStall { converges: Share },
     #[error("{count} migrations at {host} at once, the limit is {limit}")]

@@ -85,7 +85,7 @@ impl Span {
         match seconds {
             s if s < 0.9995 => format!("{:.0} ms", s * 1e3),
             s if s < 119.95 => format!("{s:.1} s"),
-            s if s < 7199.5 => {
+            s if s < 3599.5 => {
                 let whole = s.round() as u64;
                 format!("{} min {:02} s", whole / 60, whole % 60)
             }
@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(Span::from_millis(57).human(), "57 ms");
         assert_eq!(Span::from_millis(18_400).human(), "18.4 s");
         assert_eq!(Span::from_seconds(125).human(), "2 min 05 s");
+        assert_eq!(Span::from_seconds(3600).human(), "1 h 00 min");
         assert_eq!(Span::from_seconds(11_400).human(), "3 h 10 min");
     }
 }

@@ -7,6 +7,7 @@ use whimbrel_core::{
     ids::{HostId, VmId},
     plan::{Goal, Move, Plan, Reason, Term, Wave},
     predict::{MigrationRequest, Predictor},
+    settings::QemuVersion,
     units::Span,
 };
 use whimbrel_planner::evaluate;
@@ -74,12 +75,14 @@ fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<Plan> {
                 .map(|index| {
                     let domain = moving[index];
                     let predicted = Simple.predict(&MigrationRequest {
+                        to: None,
                         domain,
                         settings: &cluster.policy.migration,
                         path_bandwidth: cluster.policy.limits.path_bandwidth,
                         sharing: 1,
                         now: NOW,
                         seed: 0,
+                        qemu: QemuVersion::default(),
                     });
                     let one = Move {
                         vm: domain.vm.clone(),

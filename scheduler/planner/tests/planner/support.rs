@@ -44,6 +44,7 @@ impl Predictor for Simple {
                 downtime_limit_needed: Span::from_millis(900),
             }),
             caveats: Vec::new(),
+            impact: None,
         })
     }
 }
@@ -95,6 +96,7 @@ impl Cluster {
             memory: gib(100),
             cpu_used: None,
             migration_bandwidth: None,
+            qemu: None,
         };
         let hosts: BTreeMap<HostId, Host> =
             hosts.iter().map(|name| (host_id(name), host.clone())).collect();

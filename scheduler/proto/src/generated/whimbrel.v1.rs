@@ -39,6 +39,9 @@ pub struct Host {
     /// What migrations from this host achieved lately on its link, payload only.
     #[prost(uint64, optional, tag = "7")]
     pub migration_bandwidth_bytes_per_second: ::core::option::Option<u64>,
+    /// The QEMU that its libvirt runs, such as `10.0`; absent: it does not say.
+    #[prost(string, optional, tag = "8")]
+    pub qemu_version: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// A domain as one host reports it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -114,6 +117,34 @@ pub struct JobProgress {
     /// QEMU's dirty-sync-count: bitmap reads, not full passes.
     #[prost(uint64, tag = "7")]
     pub iteration: u64,
+    /// Pages sent with content so far.
+    #[prost(uint64, tag = "8")]
+    pub normal_pages: u64,
+    /// Pages sent as all-zero so far.
+    #[prost(uint64, tag = "9")]
+    pub zero_pages: u64,
+    /// Part of the time that auto-converge makes vCPUs sleep, in percent.
+    #[prost(uint32, tag = "10")]
+    pub throttle_percent: u32,
+    /// Pages that the guest had to wait for since the switch to post-copy.
+    #[prost(uint64, tag = "11")]
+    pub post_copy_requests: u64,
+    /// What xbzrle saved; absent: nothing.
+    #[prost(message, optional, tag = "12")]
+    pub delta: ::core::option::Option<DeltaCoding>,
+}
+/// Counters of a stream that codes differences (xbzrle).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeltaCoding {
+    /// Pages sent as differences.
+    #[prost(uint64, tag = "1")]
+    pub pages: u64,
+    /// Bytes of those differences.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// Pages that were not in the cache and went whole.
+    #[prost(uint64, tag = "3")]
+    pub misses: u64,
 }
 /// Request of Predict.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -166,6 +197,25 @@ pub struct Prediction {
     /// What makes the answer less certain than usual, for people.
     #[prost(string, repeated, tag = "7")]
     pub caveats: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What the guest feels beside the downtime; absent: the model does not say.
+    #[prost(message, optional, tag = "8")]
+    pub impact: ::core::option::Option<Impact>,
+}
+/// What a guest feels of its migration beside the downtime.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Impact {
+    /// Part of its work that it does not get done meanwhile. Range 0..=1. Median.
+    #[prost(double, tag = "1")]
+    pub throughput_loss_share: f64,
+    /// Gap that its users see on the network.
+    #[prost(message, optional, tag = "2")]
+    pub service_gap_micros: ::core::option::Option<Band>,
+    /// Pages that it will have to wait for after a switch to post-copy. Median.
+    #[prost(uint64, tag = "3")]
+    pub faults: u64,
+    /// Time that one such page makes it wait. Median.
+    #[prost(uint64, tag = "4")]
+    pub fault_stall_micros: u64,
 }
 /// Quantiles of a predicted quantity, from low to high; the unit is in the name of the field that
 /// holds the band. p25..p75 is the 50 % band, p05..p95 the 90 % band, p025..p975 the 95 % band.
@@ -374,12 +424,32 @@ pub struct MigrationSettings {
     /// How the stream is protected.
     #[prost(enumeration = "MigrationTransport", tag = "2")]
     pub transport: i32,
-    /// Cap on the stream before switch-over; absent: the link's own limit.
+    /// Cap on the stream before switch-over and on the background stream of post-copy; absent: the
+    /// link's own limit.
     #[prost(uint64, optional, tag = "3")]
     pub bandwidth_limit_bytes_per_second: ::core::option::Option<u64>,
     /// QEMU switches over once the rest is expected to fit into this.
     #[prost(uint64, tag = "4")]
     pub downtime_limit_micros: u64,
+    /// Parallel streams. Range 1..=255.
+    #[prost(uint32, tag = "5")]
+    pub channels: u32,
+    /// What is done to pages before they are sent.
+    #[prost(enumeration = "MigrationCompression", tag = "6")]
+    pub compression: i32,
+    /// Size of the cache of xbzrle; absent with other compressions.
+    #[prost(uint64, optional, tag = "7")]
+    pub xbzrle_cache_bytes: ::core::option::Option<u64>,
+    /// Part of the time that auto-converge makes vCPUs sleep at first, in percent; absent in other
+    /// modes.
+    #[prost(uint32, optional, tag = "8")]
+    pub throttle_initial_percent: ::core::option::Option<u32>,
+    /// What each further step of auto-converge adds, in percent; absent in other modes.
+    #[prost(uint32, optional, tag = "9")]
+    pub throttle_increment_percent: ::core::option::Option<u32>,
+    /// Bitmap reads after the first before the switch to post-copy; absent in other modes.
+    #[prost(uint32, optional, tag = "10")]
+    pub reads_before_post_copy: ::core::option::Option<u32>,
 }
 /// One finding of the checker.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -552,6 +622,15 @@ pub struct CompletedStats {
     /// Mean throughput.
     #[prost(uint64, tag = "8")]
     pub bandwidth_bytes_per_second: u64,
+    /// Part of the time that auto-converge makes vCPUs sleep in the end, in percent.
+    #[prost(uint32, tag = "9")]
+    pub throttle_percent: u32,
+    /// Pages that the guest had to wait for since the switch to post-copy.
+    #[prost(uint64, tag = "10")]
+    pub post_copy_requests: u64,
+    /// What xbzrle saved; absent: nothing.
+    #[prost(message, optional, tag = "11")]
+    pub delta: ::core::option::Option<DeltaCoding>,
 }
 /// Request of GetOperation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -709,6 +788,11 @@ pub enum MigrationMode {
     Unspecified = 0,
     /// Rounds of dirty pages while the guest runs on at the source.
     PreCopy = 1,
+    /// Pre-copy that slows the guest's vCPUs step by step while it dirties too much.
+    AutoConverge = 2,
+    /// The guest moves first and fetches the rest of its memory over the network. Cannot be cancelled
+    /// after the switch; loses the guest when a host is lost.
+    PostCopy = 3,
 }
 impl MigrationMode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -719,6 +803,8 @@ impl MigrationMode {
         match self {
             Self::Unspecified => "MIGRATION_MODE_UNSPECIFIED",
             Self::PreCopy => "MIGRATION_MODE_PRE_COPY",
+            Self::AutoConverge => "MIGRATION_MODE_AUTO_CONVERGE",
+            Self::PostCopy => "MIGRATION_MODE_POST_COPY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -726,6 +812,49 @@ impl MigrationMode {
         match value {
             "MIGRATION_MODE_UNSPECIFIED" => Some(Self::Unspecified),
             "MIGRATION_MODE_PRE_COPY" => Some(Self::PreCopy),
+            "MIGRATION_MODE_AUTO_CONVERGE" => Some(Self::AutoConverge),
+            "MIGRATION_MODE_POST_COPY" => Some(Self::PostCopy),
+            _ => None,
+        }
+    }
+}
+/// What is done to pages before they are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MigrationCompression {
+    /// Never sent.
+    Unspecified = 0,
+    /// Nothing.
+    None = 1,
+    /// Pages that were sent before are sent as differences.
+    Xbzrle = 2,
+    /// Each channel deflates its pages.
+    Zlib = 3,
+    /// Each channel compresses its pages with Zstandard.
+    Zstd = 4,
+}
+impl MigrationCompression {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MIGRATION_COMPRESSION_UNSPECIFIED",
+            Self::None => "MIGRATION_COMPRESSION_NONE",
+            Self::Xbzrle => "MIGRATION_COMPRESSION_XBZRLE",
+            Self::Zlib => "MIGRATION_COMPRESSION_ZLIB",
+            Self::Zstd => "MIGRATION_COMPRESSION_ZSTD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MIGRATION_COMPRESSION_UNSPECIFIED" => Some(Self::Unspecified),
+            "MIGRATION_COMPRESSION_NONE" => Some(Self::None),
+            "MIGRATION_COMPRESSION_XBZRLE" => Some(Self::Xbzrle),
+            "MIGRATION_COMPRESSION_ZLIB" => Some(Self::Zlib),
+            "MIGRATION_COMPRESSION_ZSTD" => Some(Self::Zstd),
             _ => None,
         }
     }

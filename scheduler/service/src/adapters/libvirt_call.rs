@@ -1,10 +1,14 @@
 //! What the thread of one order does: migrate, abort, or follow an order of an earlier process.
 //!
 //! Peer-to-peer: the source's libvirtd drives the migration, so that it goes on when this program
-//! dies. Nothing is retried; whatever a call returned, the engine looks at both hosts.
+//! dies. Nothing is retried; whatever a call returned, the engine looks at both hosts. Never here:
+//! the abort of a migration that has switched to post-copy.
+
+mod post_copy;
+mod translate;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -12,16 +16,16 @@ use std::{
 use whimbrel_collector::{
     BackoffSettings, ConnectionSettings,
     jobs::JobLook,
-    libvirt::{
-        Connection, ConnectionError, DomainHandle, FailureKind, MigrationCall, MigrationFlags,
-    },
+    libvirt::{Connection, ConnectionError},
 };
 use whimbrel_core::{
     cluster::{CallState, CompletedStats},
     ports::Order,
-    predict::{Mode, Transport},
+    settings::Mode,
     units::Timestamp,
 };
+
+use post_copy::Watch;
 
 /// How long an adopted order is followed after its deadline before its thread gives up.
 const FOLLOW_AFTER_DEADLINE: Duration = Duration::from_mins(1);
@@ -46,6 +50,29 @@ pub(super) struct Call {
     pub(super) stats: Option<CompletedStats>,
     /// When it was first seen to have ended.
     pub(super) ended_at: Option<Timestamp>,
+    pub(super) turn: Turn,
+}
+
+/// Which of two acts that exclude each other came first. Only ever read and changed under the
+/// call's lock, so that no abort follows a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It may be given up, or be switched to post-copy.
+    Open,
+    /// It is being given up, and is not switched to post-copy any more.
+    GivenUp,
+    /// Post-copy was asked for: there is no way back.
+    Switched,
+}
+
+impl Call {
+    /// Takes the turn to give the order up; `false` when it was switched to post-copy.
+    pub(super) fn give_up(&mut self) -> bool {
+        if self.turn == Turn::Open {
+            self.turn = Turn::GivenUp;
+        }
+        self.turn == Turn::GivenUp
+    }
 }
 
 /// A call shared between its thread and the cluster.
@@ -71,11 +98,12 @@ impl Ends {
     }
 }
 
-/// Migrates, and fetches the figures from the target once that returned.
+/// Migrates, and fetches the figures once that returned.
 pub(super) fn migrate(ends: &Ends, call: &SharedCall) {
     let order = locked(call).order.clone();
-    let outcome = start_and_wait(ends, &order);
-    let stats = figures(ends, &order);
+    let mut watch = Watch::of(&order, call);
+    let outcome = start_and_wait(ends, &order, &mut watch);
+    let stats = figures(ends, &order).or_else(|| watch.figures());
     let mut call = locked(call);
     call.stats = stats;
     call.state = match outcome {
@@ -84,39 +112,30 @@ pub(super) fn migrate(ends: &Ends, call: &SharedCall) {
     };
 }
 
-fn start_and_wait(ends: &Ends, order: &Order) -> Result<(), ConnectionError> {
+fn start_and_wait(
+    ends: &Ends,
+    order: &Order,
+    watch: &mut Watch<'_>,
+) -> Result<(), ConnectionError> {
     let domain = ends.open(&ends.source).domain(&order.vm, &order.uuid)?;
     domain.set_max_downtime(order.settings.downtime_limit)?;
-    let mut flags =
-        MigrationFlags::LIVE | MigrationFlags::PEER_TO_PEER | MigrationFlags::ABORT_ON_ERROR;
-    match order.settings.transport {
-        Transport::Tls => flags = flags | MigrationFlags::TLS,
-        Transport::Tcp => {}
-    }
-    if domain.is_persistent()? {
-        flags = flags | MigrationFlags::PERSIST_DESTINATION | MigrationFlags::UNDEFINE_SOURCE;
-    }
+    let destination = &ends.target.migration_uri;
+    let call = translate::call(&order.settings, destination, domain.is_persistent()?);
     match order.settings.mode {
-        Mode::PreCopy => {}
-        other => return Err(unsupported(&domain, &format!("mode {other:?}"))),
-    }
-    domain.migrate(&MigrationCall {
-        destination: ends.target.migration_uri.clone(),
-        data_uri: None,
-        flags,
-        bandwidth_limit: order.settings.bandwidth_limit,
-    })
-}
-
-fn unsupported(domain: &DomainHandle, what: &str) -> ConnectionError {
-    ConnectionError::Failed {
-        call: format!("migration of {}", domain.vm()),
-        message: format!("{what} is not supported"),
-        kind: FailureKind::Unsupported,
+        Mode::PreCopy | Mode::AutoConverge => domain.migrate(&call),
+        Mode::PostCopy => thread::scope(|scope| {
+            let (returned, over) = mpsc::channel();
+            let watched = post_copy::watched(ends, order)?;
+            scope.spawn(move || watch.until(&over, &watched));
+            let outcome = domain.migrate(&call);
+            drop(returned);
+            outcome
+        }),
     }
 }
 
-/// QEMU's figures of the migration, if the domain arrived and the target kept them.
+/// QEMU's figures of the migration, if the domain arrived and the target kept them: after a switch
+/// to post-copy it keeps none.
 fn figures(ends: &Ends, order: &Order) -> Option<CompletedStats> {
     let target = ends.open(&ends.target);
     target.domain(&order.vm, &order.uuid).ok()?.completed_job().ok()?
@@ -125,29 +144,45 @@ fn figures(ends: &Ends, order: &Order) -> Option<CompletedStats> {
 /// Asks the source to give the job up. Not finding it means that it is over.
 pub(super) fn abort(ends: &Ends, call: &SharedCall) {
     let order = locked(call).order.clone();
-    let outcome = ends
-        .open(&ends.source)
-        .domain(&order.vm, &order.uuid)
-        .and_then(|domain| domain.abort_job());
+    let outcome = ends.open(&ends.source).domain(&order.vm, &order.uuid).and_then(|domain| {
+        // An order of an earlier process may have been switched by that. libvirt refuses the
+        // abort then as well.
+        if post_copy::has_switched(&domain, &order)? {
+            locked(call).turn = Turn::Switched;
+            return Ok(());
+        }
+        domain.abort_job()
+    });
     if let Err(error) = outcome {
         tracing::info!(order = %order.id, "cancel: {error}");
     }
 }
 
-/// Waits for the figures of an order whose call belongs to a process that is gone.
+/// Waits for the figures of an order whose call belongs to a process that is gone, and switches
+/// it to post-copy when its settings say so.
 pub(super) fn follow(ends: &Ends, call: &SharedCall) {
     let order = locked(call).order.clone();
     let patience = Duration::from(order.deadline.since(std::time::SystemTime::now().into()));
     let until = Instant::now() + patience + FOLLOW_AFTER_DEADLINE;
     let (source, target) = (ends.open(&ends.source), ends.open(&ends.target));
+    let mut watch = Watch::of(&order, call);
+    let switches = order.settings.mode == Mode::PostCopy;
+    let period = if switches { post_copy::PERIOD } else { FOLLOW_PERIOD };
     loop {
-        let at_source = source.domain(&order.vm, &order.uuid).and_then(|domain| domain.job());
+        let at_source = source.domain(&order.vm, &order.uuid).and_then(|domain| {
+            if post_copy::has_switched(&domain, &order)? {
+                locked(call).turn = Turn::Switched;
+            }
+            watch.look(&domain);
+            domain.job()
+        });
         let job_runs = matches!(at_source, Ok(JobLook::Migrating(_)));
-        let stats = target
+        let kept = target
             .domain(&order.vm, &order.uuid)
             .and_then(|domain| domain.completed_job())
             .unwrap_or_default();
-        if stats.is_some() || !job_runs || Instant::now() > until {
+        if kept.is_some() || !job_runs || Instant::now() > until {
+            let stats = kept.or_else(|| watch.figures());
             let mut call = locked(call);
             call.stats = stats;
             call.state = match (&call.stats, at_source) {
@@ -159,6 +194,6 @@ pub(super) fn follow(ends: &Ends, call: &SharedCall) {
             };
             return;
         }
-        thread::sleep(FOLLOW_PERIOD);
+        thread::sleep(period);
     }
 }

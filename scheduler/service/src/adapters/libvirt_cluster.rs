@@ -22,7 +22,7 @@ use whimbrel_core::{
 };
 use whimbrel_datasets::SnapshotSource;
 
-use super::libvirt_call::{self, Call, HostLink, SharedCall, locked};
+use super::libvirt_call::{self, Call, HostLink, SharedCall, Turn, locked};
 use crate::scene;
 
 /// How often hosts are looked at while a migration that touches them runs: a short migration of
@@ -84,9 +84,13 @@ impl LibvirtCluster {
     }
 
     fn shared_call(&mut self, order: &Order) -> SharedCall {
-        let call =
-            Call { order: order.clone(), state: CallState::Active, stats: None, ended_at: None };
-        let call = Arc::new(Mutex::new(call));
+        let call = Arc::new(Mutex::new(Call {
+            order: order.clone(),
+            state: CallState::Active,
+            stats: None,
+            ended_at: None,
+            turn: Turn::Open,
+        }));
         self.calls.insert(order.id.clone(), Arc::clone(&call));
         call
     }
@@ -204,10 +208,18 @@ impl Cluster for LibvirtCluster {
     }
 
     fn cancel(&mut self, id: &OrderId) -> Result<(), Refusal> {
-        // Asked on a thread of its own: the source may hang. What came of it is seen.
-        if let Some(call) = self.calls.get(id).filter(|c| locked(c).state == CallState::Active) {
-            self.spawn(&Arc::clone(call), libvirt_call::abort);
+        let Some(call) = self.calls.get(id) else { return Ok(()) };
+        {
+            let mut call = locked(call);
+            if call.state != CallState::Active {
+                return Ok(());
+            }
+            if !call.give_up() {
+                return Err(Refusal::PastNoReturn { id: id.clone() });
+            }
         }
+        // Asked on a thread of its own: the source may hang. What came of it is seen.
+        self.spawn(call, libvirt_call::abort);
         Ok(())
     }
 

@@ -149,6 +149,7 @@ fn code(problem: &Problem) -> &'static str {
         Problem::MovedTwiceInWave => "moved-twice-in-wave",
         Problem::UnknownHost { .. } => "unknown-host",
         Problem::TargetNotUp { .. } => "target-not-up",
+        Problem::Settings { .. } => "settings",
         Problem::WouldStall { .. } => "would-stall",
         Problem::TooManyAtHost { .. } => "too-many-at-host",
         Problem::TooManyAtOnce { .. } => "too-many-at-once",

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use whimbrel_core::{
     Domain, DomainState, Host, HostId, HostState, Snapshot,
-    cluster::{DirtyReading, JobProgress},
+    cluster::{DeltaCoding, DirtyReading, JobProgress},
     units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };
 use whimbrel_proto::v1;
 
-use super::{Malformed, Wire, from_list, from_optional, name, same_names, to_list};
+use super::{Malformed, Wire, from_list, from_optional, name, percent, same_names, to_list};
 
 same_names!(HostState { Up, Maintenance, Unreachable } = HostState in "host.state");
 same_names!(DomainState { Running, Paused, Incoming, Outgoing, ShutOff, PostCopyFailed }
@@ -45,6 +45,7 @@ fn host_message(id: &HostId, host: &Host) -> v1::Host {
         memory_bytes: host.memory.get(),
         cpu_used_millicores: host.cpu_used.map(MilliCores::get),
         migration_bandwidth_bytes_per_second: host.migration_bandwidth.map(BytesPerSecond::get),
+        qemu_version: host.qemu.map(|version| version.to_string()),
     }
 }
 
@@ -56,6 +57,11 @@ fn read_host(message: &v1::Host) -> Result<(HostId, Host), Malformed> {
         memory: Bytes::new(message.memory_bytes),
         cpu_used: message.cpu_used_millicores.map(MilliCores::new),
         migration_bandwidth: message.migration_bandwidth_bytes_per_second.map(BytesPerSecond::new),
+        qemu: message
+            .qemu_version
+            .as_deref()
+            .map(|version| name("host.qemu_version", version))
+            .transpose()?,
     };
     Ok((name("host.name", &message.name)?, host))
 }
@@ -128,6 +134,11 @@ impl Wire for JobProgress {
             bandwidth_bytes_per_second: self.bandwidth.get(),
             dirty_rate_bytes_per_second: self.dirty_rate.get(),
             iteration: self.iteration,
+            normal_pages: self.normal_pages,
+            zero_pages: self.zero_pages,
+            throttle_percent: self.throttle_percent.into(),
+            post_copy_requests: self.post_copy_requests,
+            delta: Some(self.delta.to_wire()),
         }
     }
 
@@ -140,6 +151,24 @@ impl Wire for JobProgress {
             bandwidth: BytesPerSecond::new(message.bandwidth_bytes_per_second),
             dirty_rate: BytesPerSecond::new(message.dirty_rate_bytes_per_second),
             iteration: message.iteration,
+            normal_pages: message.normal_pages,
+            zero_pages: message.zero_pages,
+            throttle_percent: percent("progress.throttle_percent", message.throttle_percent)?,
+            post_copy_requests: message.post_copy_requests,
+            delta: from_optional(message.delta)?.unwrap_or_default(),
         })
+    }
+}
+
+impl Wire for DeltaCoding {
+    type Message = v1::DeltaCoding;
+
+    fn to_wire(&self) -> v1::DeltaCoding {
+        v1::DeltaCoding { pages: self.pages, bytes: self.bytes, misses: self.misses }
+    }
+
+    fn from_wire(message: v1::DeltaCoding) -> Result<Self, Malformed> {
+        let v1::DeltaCoding { pages, bytes, misses } = message;
+        Ok(Self { pages, bytes, misses })
     }
 }

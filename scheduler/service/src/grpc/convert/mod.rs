@@ -1,7 +1,8 @@
 //! Between the messages of `whimbrel.v1` and the values of the core.
 //!
 //! Total in both directions: a value always becomes a message, and a message becomes a value or
-//! an error that names the field. Nothing is defaulted, rounded or looked up.
+//! an error that names the field. Nothing is rounded or looked up; counters that an older peer does
+//! not know are 0.
 
 use std::str::FromStr;
 
@@ -71,6 +72,11 @@ where
 
 fn share(field: &'static str, value: f64) -> Result<Share, Malformed> {
     Share::try_from(value).map_err(|e| Malformed::new(field, &e))
+}
+
+fn percent(field: &'static str, value: u32) -> Result<u8, Malformed> {
+    let in_range = u8::try_from(value).ok().filter(|percent| *percent <= 100);
+    in_range.ok_or_else(|| Malformed::new(field, &format!("{value} is no percentage")))
 }
 
 pub(super) fn to_list<T: Wire>(values: &[T]) -> Vec<T::Message> {

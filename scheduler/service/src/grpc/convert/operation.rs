@@ -9,7 +9,9 @@ use whimbrel_core::{
 use whimbrel_engine::{Execution, MoveView};
 use whimbrel_proto::v1::{self, OperationState};
 
-use super::{Malformed, Wire, from_list, from_optional, name, required, same_names, to_list};
+use super::{
+    Malformed, Wire, from_list, from_optional, name, percent, required, same_names, to_list,
+};
 
 same_names!(MoveState {
     Planned, Intended, Accepted, Copying, Arrived, Settled, Skipped, Refused, Failed, Cancelled,
@@ -123,6 +125,9 @@ impl Wire for CompletedStats {
             zero_pages: self.zero_pages,
             iterations: self.iterations,
             bandwidth_bytes_per_second: self.bandwidth.get(),
+            throttle_percent: self.throttle_percent.into(),
+            post_copy_requests: self.post_copy_requests,
+            delta: Some(self.delta.to_wire()),
         }
     }
 
@@ -136,6 +141,9 @@ impl Wire for CompletedStats {
             zero_pages: message.zero_pages,
             iterations: message.iterations,
             bandwidth: BytesPerSecond::new(message.bandwidth_bytes_per_second),
+            throttle_percent: percent("stats.throttle_percent", message.throttle_percent)?,
+            post_copy_requests: message.post_copy_requests,
+            delta: from_optional(message.delta)?.unwrap_or_default(),
         })
     }
 }

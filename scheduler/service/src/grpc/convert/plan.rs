@@ -7,7 +7,7 @@ use whimbrel_core::{
     Goal, MigrationSettings, Move, OrderId, Plan,
     check::Severity,
     plan::{Reason, Stay, Term},
-    predict::{Mode, Transport},
+    settings::{Compression, Mode, Transport},
     units::{Bytes, BytesPerSecond, Span},
 };
 use whimbrel_proto::v1;
@@ -108,17 +108,32 @@ fn reason_message(reason: &Reason) -> v1::Reason {
 fn settings_message(settings: &MigrationSettings) -> v1::MigrationSettings {
     let mode = match settings.mode {
         Mode::PreCopy => v1::MigrationMode::PreCopy,
-        _ => v1::MigrationMode::Unspecified,
+        Mode::AutoConverge => v1::MigrationMode::AutoConverge,
+        Mode::PostCopy => v1::MigrationMode::PostCopy,
     };
     let transport = match settings.transport {
         Transport::Tcp => v1::MigrationTransport::Tcp,
         Transport::Tls => v1::MigrationTransport::Tls,
     };
+    let (compression, cache) = match settings.compression {
+        Compression::None => (v1::MigrationCompression::None, None),
+        Compression::Xbzrle { cache } => (v1::MigrationCompression::Xbzrle, Some(cache.get())),
+        Compression::Zlib => (v1::MigrationCompression::Zlib, None),
+        Compression::Zstd => (v1::MigrationCompression::Zstd, None),
+    };
+    let throttle = Some(settings.throttle).filter(|_| settings.mode == Mode::AutoConverge);
     v1::MigrationSettings {
         mode: mode.into(),
         transport: transport.into(),
         bandwidth_limit_bytes_per_second: settings.bandwidth_limit.map(BytesPerSecond::get),
         downtime_limit_micros: settings.downtime_limit.as_micros(),
+        channels: settings.channels.into(),
+        compression: compression.into(),
+        xbzrle_cache_bytes: cache,
+        throttle_initial_percent: throttle.map(|throttle| throttle.initial_percent.into()),
+        throttle_increment_percent: throttle.map(|throttle| throttle.increment_percent.into()),
+        reads_before_post_copy: Some(settings.reads_before_post_copy)
+            .filter(|_| settings.mode == Mode::PostCopy),
     }
 }
 
@@ -193,5 +208,41 @@ impl Wire for SimulationSummary {
             runs_succeeded: message.runs_succeeded,
             runs_violated: message.runs_violated,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_core::settings::Throttle;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_taken_apart_faithfully() {
+        let plain = settings_message(&MigrationSettings::default());
+        assert_eq!((plain.mode(), plain.channels), (v1::MigrationMode::PreCopy, 1));
+        assert_eq!(plain.compression(), v1::MigrationCompression::None);
+        assert_eq!((plain.throttle_initial_percent, plain.reads_before_post_copy), (None, None));
+        let slowed = settings_message(&MigrationSettings {
+            mode: Mode::AutoConverge,
+            throttle: Throttle { initial_percent: 30, increment_percent: 15 },
+            compression: Compression::Xbzrle { cache: Bytes::mib(64) },
+            ..MigrationSettings::default()
+        });
+        assert_eq!(slowed.mode(), v1::MigrationMode::AutoConverge);
+        let throttle = (slowed.throttle_initial_percent, slowed.throttle_increment_percent);
+        assert_eq!(throttle, (Some(30), Some(15)));
+        assert_eq!(slowed.compression(), v1::MigrationCompression::Xbzrle);
+        assert_eq!(slowed.xbzrle_cache_bytes, Some(64 << 20));
+        let post = settings_message(&MigrationSettings {
+            mode: Mode::PostCopy,
+            reads_before_post_copy: 3,
+            channels: 4,
+            compression: Compression::Zstd,
+            ..MigrationSettings::default()
+        });
+        assert_eq!((post.mode(), post.channels), (v1::MigrationMode::PostCopy, 4));
+        assert_eq!(post.compression(), v1::MigrationCompression::Zstd);
+        assert_eq!((post.reads_before_post_copy, post.xbzrle_cache_bytes), (Some(3), None));
     }
 }

@@ -2,7 +2,7 @@
 
 use whimbrel_core::{
     HostId, Prediction,
-    predict::{Quantiles, Stall},
+    predict::{Impact, Quantiles, Stall},
     units::{Bytes, Span},
 };
 use whimbrel_proto::v1;
@@ -35,6 +35,7 @@ impl Wire for Prediction {
             downtime_micros: Some(self.downtime.map(Span::as_micros).to_wire()),
             stall: self.stall.as_ref().map(Wire::to_wire),
             caveats: self.caveats.clone(),
+            impact: self.impact.as_ref().map(Wire::to_wire),
         }
     }
 
@@ -51,6 +52,7 @@ impl Wire for Prediction {
                 .map(Span::from_micros),
             stall: from_optional(message.stall)?,
             caveats: message.caveats,
+            impact: from_optional(message.impact)?,
         })
     }
 }
@@ -66,6 +68,29 @@ impl Wire for Quantiles<u64> {
     fn from_wire(message: v1::Band) -> Result<Self, Malformed> {
         let v1::Band { p025, p05, p25, p50, p75, p95, p975 } = message;
         Ok(Self { p025, p05, p25, p50, p75, p95, p975 })
+    }
+}
+
+impl Wire for Impact {
+    type Message = v1::Impact;
+
+    fn to_wire(&self) -> v1::Impact {
+        v1::Impact {
+            throughput_loss_share: self.throughput_loss.get(),
+            service_gap_micros: Some(self.service_gap.map(Span::as_micros).to_wire()),
+            faults: self.faults,
+            fault_stall_micros: self.fault_stall.as_micros(),
+        }
+    }
+
+    fn from_wire(message: v1::Impact) -> Result<Self, Malformed> {
+        let gap = required("impact.service_gap_micros", message.service_gap_micros)?;
+        Ok(Self {
+            throughput_loss: share("impact.throughput_loss_share", message.throughput_loss_share)?,
+            service_gap: Quantiles::from_wire(gap)?.map(Span::from_micros),
+            faults: message.faults,
+            fault_stall: Span::from_micros(message.fault_stall_micros),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use whimbrel_core::{
     Goal, HostId, Prediction, Snapshot,
     migration::MoveState,
-    predict::Quantiles,
+    predict::{Impact, Quantiles},
     units::{Bytes, Share, Span},
 };
 use whimbrel_engine::Execution;
@@ -80,10 +80,14 @@ fn a_plan_is_taken_apart_faithfully() {
 #[test]
 fn messages_that_are_no_values_name_the_field() {
     let response = || inventory_response(&fake::snapshot());
-    let faults: [(&str, Spoil); 5] = [
+    let faults: [(&str, Spoil); 7] = [
         ("host.name", |r| r.hosts[0].name = "a b".to_owned()),
         ("host.state", |r| r.hosts[0].state = 0),
         ("host.state", |r| r.hosts[0].state = 99),
+        ("host.qemu_version", |r| r.hosts[0].qemu_version = Some("ten".to_owned())),
+        ("progress.throttle_percent", |r| {
+            r.domains[0].job.as_mut().unwrap().throttle_percent = 101;
+        }),
         ("domain.vm", |r| r.domains[0].vm.clear()),
         ("domain.state", |r| r.domains[0].state = -1),
     ];
@@ -116,6 +120,12 @@ proptest! {
             downtime: band.map(Span::from_micros),
             stall: None,
             caveats: vec![text],
+            impact: Some(Impact {
+                throughput_loss: Share::clamped(share),
+                service_gap: band.map(Span::from_micros),
+                faults: values[0],
+                fault_stall: Span::from_micros(values[1]),
+            }),
         };
         let host: HostId = fake::host("h2");
         let pair = (host, prediction);

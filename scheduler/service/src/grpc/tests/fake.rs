@@ -12,11 +12,12 @@ use whimbrel_core::{
     Domain, DomainState, Goal, Host, HostId, HostState, MigrationSettings, Move, Plan, PlanId,
     Prediction, Snapshot, VmId,
     check::{Note, Problem},
-    cluster::{CompletedStats, DirtyReading, JobProgress},
+    cluster::{CompletedStats, DeltaCoding, DirtyReading, JobProgress},
     digest::Digest,
     migration::MoveState,
     plan::{Parent, PlanReport, Reason, Stay, Term, Wave},
-    predict::{Mode, Quantiles, Stall, Transport},
+    predict::{Impact, Quantiles, Stall},
+    settings::{Mode, QemuVersion, Transport},
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
 use whimbrel_engine::{Execution, MoveView};
@@ -56,6 +57,11 @@ pub(in super::super) fn progress(remaining_mib: u64) -> JobProgress {
         bandwidth: BytesPerSecond::mib(110),
         dirty_rate: BytesPerSecond::mib(9),
         iteration: 2,
+        normal_pages: 179_000,
+        zero_pages: 600,
+        throttle_percent: 20,
+        post_copy_requests: 5,
+        delta: DeltaCoding { pages: 700, bytes: 9000, misses: 3 },
     }
 }
 
@@ -67,6 +73,7 @@ pub(in super::super) fn snapshot() -> Snapshot {
         memory: Bytes::mib(16 * 1024),
         cpu_used: Some(MilliCores::new(1500)),
         migration_bandwidth: None,
+        qemu: Some(QemuVersion::new(10, 0)),
     };
     let domain = Domain {
         vm: vm(),
@@ -110,6 +117,12 @@ pub(in super::super) fn prediction() -> Prediction {
             downtime_limit_needed: Span::from_millis(400),
         }),
         caveats: vec!["one reading only".to_owned()],
+        impact: Some(Impact {
+            throughput_loss: Share::clamped(0.11),
+            service_gap: seconds.map(Span::from_millis),
+            faults: 40,
+            fault_stall: Span::from_millis(3),
+        }),
     }
 }
 
@@ -126,6 +139,7 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
             transport: Transport::Tls,
             bandwidth_limit: None,
             downtime_limit: Span::from_millis(300),
+            ..MigrationSettings::default()
         },
         predicted: prediction(),
     };
@@ -176,6 +190,9 @@ pub(in super::super) fn execution(plan: &Plan, state: MoveState) -> Execution {
             zero_pages: 600,
             iterations: 4,
             bandwidth: BytesPerSecond::mib(110),
+            throttle_percent: 30,
+            post_copy_requests: 40,
+            delta: DeltaCoding { pages: 7000, bytes: 90_000, misses: 12 },
         }),
         predicted: one.predicted.clone(),
     };
