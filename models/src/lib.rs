@@ -1,26 +1,46 @@
-//! Pure prediction: unique-dirty curve, pre-copy replay, cost of a migration.
+//! Pure prediction: what a migration will cost, with which settings, and when.
 //!
-//! Data flow: [`fit`] turns a domain's dirty readings into a [`DirtyCurve`]; [`replay`] runs
-//! QEMU's pre-copy rule on it; [`ReplayPredictor`] does both over many draws of what is uncertain
-//! and states the outcome in quantiles; [`Calibration`] holds what past migrations taught about
-//! fixed costs, bandwidth and the remaining error. [`baseline`] has the two naive predictors to
+//! Data flow: [`curve`] turns what is known of a guest's writes into a [`DirtyCurve`], [`guest`]
+//! keeps what its past migrations showed; [`replay`] runs QEMU's rule on it in every mode;
+//! [`ReplayPredictor`] does both over many draws of what is uncertain, corrects the outcome by
+//! what [`learned`] found out about the replay's errors, and states it in quantiles that
+//! [`conformal`] made hold. [`Model`] is everything that was learnt for that; [`train`](train::train)
+//! learns it from traces of migrations. [`impact`] says what the guest feels, [`choose`] picks settings by
+//! prediction, [`online`] advises on a migration that runs. [`forecast`] continues a guest's level with
+//! the phase of its cycles, and [`window`] finds the cheapest start by it. [`baseline`] has published models to
 //! compare with and [`evaluate`] the comparison.
 //!
 //! Invariant: no input or output, no clock, no ambient randomness. Shares no code with the
 //! simulator's memory model, or prediction error in simulation would be zero by construction.
 
 pub mod baseline;
-pub mod calibration;
+pub mod choose;
+pub mod conformal;
 pub mod curve;
-mod draw;
 pub mod evaluate;
-pub mod fit;
-mod nnls;
+pub mod file;
+pub mod forecast;
+pub mod guest;
+pub mod impact;
+pub mod learned;
+pub mod model;
+pub mod online;
 pub mod predictor;
 mod quantile;
 pub mod replay;
+pub mod train;
+pub mod window;
 
-pub use calibration::{Calibration, GuestHistory};
-pub use curve::DirtyCurve;
-pub use evaluate::{Evaluation, evaluate};
+pub use choose::{Choice, Priorities, choose, choose_when};
+pub use curve::{
+    DirtyCurve,
+    evidence::{Basis, Evidence, Past},
+    fit::{CurveFit, FitError},
+    points::CurvePoint,
+    prior::{Likely, Prior},
+};
+pub use evaluate::{Came, Evaluation, evaluate};
+pub use guest::GuestHistory;
+pub use impact::ImpactModel;
+pub use model::Model;
 pub use predictor::ReplayPredictor;

@@ -6,9 +6,8 @@ use proptest::prelude::*;
 use whimbrel_core::{
     cluster::{DirtyReading, Domain, DomainState},
     ids::{HostId, VmId},
-    predict::{
-        MigrationRequest, MigrationSettings, Mode, PredictError, Prediction, Predictor, Transport,
-    },
+    predict::{MigrationRequest, PredictError, Prediction, Predictor},
+    settings::{MigrationSettings, Mode, QemuVersion, Transport},
     units::{Bytes, BytesPerSecond, Span, Timestamp},
 };
 use whimbrel_models::ReplayPredictor;
@@ -48,6 +47,7 @@ fn settings(limit_mib: Option<u64>) -> MigrationSettings {
         transport: Transport::Tcp,
         bandwidth_limit: limit_mib.map(BytesPerSecond::mib),
         downtime_limit: Span::from_millis(300),
+        ..MigrationSettings::default()
     }
 }
 
@@ -59,12 +59,14 @@ fn ask(
     seed: u64,
 ) -> Result<Prediction, PredictError> {
     ReplayPredictor::default().predict(&MigrationRequest {
+        to: None,
         domain,
         settings,
         path_bandwidth: BytesPerSecond::mib(path_mib),
         sharing,
         now: NOW,
         seed,
+        qemu: QemuVersion::default(),
     })
 }
 
@@ -93,7 +95,9 @@ fn the_same_request_gives_the_same_answer_and_another_seed_nearly_so() {
 fn no_reading_widens_the_band_and_is_said() {
     let read = predict(&guest(&[20, 40, 80, 150], Span::ZERO));
     let unread = predict(&guest(&[], Span::ZERO));
-    assert!(width(&unread) > 1.5 * width(&read), "{} {}", width(&unread), width(&read));
+    // A busier guest than it is taken for would not converge at all.
+    assert!(width(&unread) > width(&read), "{} {}", width(&unread), width(&read));
+    assert!(unread.converges < read.converges, "{unread:?}");
     assert!(unread.caveats.iter().any(|c| c.starts_with("no dirty reading:")), "{unread:?}");
 }
 
