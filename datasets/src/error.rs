@@ -16,7 +16,7 @@ pub enum DatasetError {
     },
     /// The directory holds none of the tables.
     #[error(
-        "{path}: holds none of hosts, domains, dirty, jobs, migrations \
+        "{path}: holds none of hosts, domains, dirty, jobs, migrations, guest_checks \
          (hint: name the directory that contains these folders)"
     )]
     NotADataset {
@@ -144,6 +144,31 @@ pub enum DatasetError {
         asked: Timestamp,
         /// From when there is data.
         hint: String,
+    },
+    /// The behaviours beside a campaign's rows cannot be used.
+    #[error("{path}: {message} (hint: datasets/README.md describes the file)")]
+    Behaviours {
+        /// The file.
+        path: String,
+        /// What does not fit.
+        message: String,
+    },
+    /// A public set is not on this machine.
+    #[error(
+        "public set {name} is not there (hint: get a copy of it as datasets/manifest.toml says, put \
+         it below one directory and name that in WHIMBREL_PUBLIC_DATA)"
+    )]
+    PublicAbsent {
+        /// Its name in the manifest.
+        name: &'static str,
+    },
+    /// A file of a public set is not as it was published.
+    #[error("{path}: {message} (hint: get the set again as datasets/manifest.toml says)")]
+    Public {
+        /// The file.
+        path: String,
+        /// What cannot be read.
+        message: String,
     },
     /// The manifest of public traces is not well-formed.
     #[error("manifest.toml: {message} (hint: every set has name, licence, source, path, bytes)")]

@@ -60,10 +60,10 @@ pub(crate) fn decode<R: Row>(path: &Path, sealed: &[u8]) -> Result<Vec<R>, Datas
     let damaged = |what| DatasetError::Damaged { path: DatasetError::shown(path), what };
     let bytes = unseal(sealed).map_err(damaged)?;
     let (labels, frame) = guarded(|| read(bytes)).map_err(damaged)?;
-    check_labels(path, &labels, R::TABLE)?;
+    let version = check_labels(path, &labels, R::TABLE)?;
     let mut columns = Vec::with_capacity(R::TABLE.columns.len());
     for column in R::TABLE.columns {
-        columns.push(cells_of(path, &frame, column)?);
+        columns.push(cells_of(path, &frame, column, version)?);
     }
     let mut rows = Vec::with_capacity(frame.height());
     for row in 0..frame.height() {
@@ -105,8 +105,8 @@ fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
     }
 }
 
-/// Refuses files of later versions and of other tables.
-fn check_labels(path: &Path, labels: &Labels, table: Table) -> Result<(), DatasetError> {
+/// The file's version. Refuses later ones, and files of other tables.
+fn check_labels(path: &Path, labels: &Labels, table: Table) -> Result<u32, DatasetError> {
     let label = |key: &str| {
         labels.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.as_deref())
     };
@@ -119,7 +119,7 @@ fn check_labels(path: &Path, labels: &Labels, table: Table) -> Result<(), Datase
         return Err(DatasetError::NewerVersion { path, found: version, known: SCHEMA_VERSION });
     }
     match label(TABLE_KEY) {
-        Some(name) if name == table.name => Ok(()),
+        Some(name) if name == table.name => Ok(version),
         other => Err(foreign(format!(
             "is a part of table {}, expected {}",
             other.unwrap_or("(none named)"),
@@ -130,12 +130,16 @@ fn check_labels(path: &Path, labels: &Labels, table: Table) -> Result<(), Datase
 
 type CellIterator<'a> = Box<dyn Iterator<Item = Cell<'a>> + 'a>;
 
-/// The cells of `column` from top to bottom.
+/// The cells of `column` from top to bottom, in a file of schema version `version`.
 fn cells_of<'a>(
     path: &Path,
     frame: &'a DataFrame,
     column: &Column,
+    version: u32,
 ) -> Result<CellIterator<'a>, DatasetError> {
+    if version < column.since {
+        return Ok(Box::new(std::iter::repeat_n(column.cell_before(), frame.height())));
+    }
     let series = frame.column(column.name).map_err(|_| DatasetError::MissingColumn {
         path: DatasetError::shown(path),
         column: column.name.to_owned(),
@@ -260,8 +264,8 @@ mod tests {
 
     #[test]
     fn versions_and_tables_are_told_apart() {
-        let newer = refusal(frame(), labels("2", "dirty"));
-        assert!(newer.contains("version 2, this program knows up to 1"), "{newer}");
+        let newer = refusal(frame(), labels("3", "dirty"));
+        assert!(newer.contains("version 3, this program knows up to 2"), "{newer}");
         assert!(refusal(frame(), labels("1", "jobs")).contains("table jobs, expected dirty"));
         assert!(refusal(frame(), labels("one", "dirty")).contains(VERSION_KEY));
         assert!(refusal(frame(), vec![]).contains(VERSION_KEY));

@@ -3,17 +3,22 @@
 //! Data flow: [`TelemetryStore`] takes batches and records, checks every value against its column
 //! in [`schema`] and writes sealed, immutable parts; [`TelemetryReader`] checks the seal, the
 //! schema and every value again and returns rows ordered by time; [`SnapshotSource`] turns them
-//! into the cluster as it was at a given moment. [`manifest`] names public traces that are read
-//! where they lie. The layout on disk is documented in `datasets/README.md`.
+//! into the cluster as it was at a given moment; [`Campaign`] joins migrations with what was seen
+//! of them. [`manifest`] names public traces that are read
+//! where they lie, and [`public`] reads them. The layout on disk is documented in `datasets/README.md`.
 //!
 //! Never here: guesses for missing values (null stays `None`), data of the public traces, clocks.
 //! No other package of the workspace uses polars.
 
+mod campaign;
 mod error;
 mod frame;
+pub mod import;
 mod inventory;
 mod manifest;
+mod merge;
 mod partition;
+pub mod public;
 mod reader;
 mod replay;
 mod rows;
@@ -21,9 +26,12 @@ pub mod schema;
 mod seal;
 mod writer;
 
+pub use campaign::{BEHAVIOURS_FILE, Behaviour, Campaign, CampaignSet, write_behaviours};
 pub use error::DatasetError;
 pub use inventory::{HostCapacity, INVENTORY_FILE, Inventory};
 pub use manifest::{PUBLIC_DATA_VARIABLE, PublicSet, locate, manifest};
+pub use merge::merge_parts;
 pub use reader::TelemetryReader;
 pub use replay::SnapshotSource;
+pub use rows::GuestCheck;
 pub use writer::{FlushLimits, TelemetryStore};

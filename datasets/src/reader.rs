@@ -18,7 +18,7 @@ use crate::{
     error::DatasetError,
     frame::{bad_value, decode},
     partition::{Day, Part, parts},
-    rows::Row,
+    rows::{GuestCheck, Row},
     schema::{Fault, TABLES},
 };
 
@@ -96,6 +96,14 @@ impl TelemetryReader {
     /// # Errors
     /// As [`TelemetryReader::hosts`].
     pub fn migrations(&self) -> Result<Vec<MigrationRecord>, DatasetError> {
+        self.rows()
+    }
+
+    /// What guests said of their memory after migrations, oldest first.
+    ///
+    /// # Errors
+    /// As [`TelemetryReader::hosts`].
+    pub fn guest_checks(&self) -> Result<Vec<GuestCheck>, DatasetError> {
         self.rows()
     }
 

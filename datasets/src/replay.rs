@@ -176,6 +176,7 @@ impl SnapshotSource {
             memory: memory.ok_or_else(|| no_capacity("memory"))?,
             cpu_used: answer.and_then(|_| cpu_of(domains)),
             migration_bandwidth: history.bandwidth_at(at),
+            qemu: None,
         })
     }
 

@@ -3,6 +3,7 @@
 //! One [`Row`] implementation a table: its columns, its cells in that order, and back. A value
 //! that a column refuses never becomes a row.
 
+mod guest_checks;
 mod migrations;
 mod telemetry;
 
@@ -15,10 +16,12 @@ use serde::{
 use whimbrel_core::{
     cluster::{DomainState, HostState},
     ids::{HostId, OrderId, VmId},
-    predict::{Mode, Transport},
+    settings::{Mode, QemuVersion, Transport},
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
 
+pub(crate) use guest_checks::GUEST_CHECKS;
+pub use guest_checks::GuestCheck;
 pub(crate) use migrations::MIGRATIONS;
 pub(crate) use telemetry::{DIRTY, DOMAINS, HOSTS, JOBS};
 
@@ -107,6 +110,7 @@ macro_rules! whole {
 }
 
 whole! {
+    u8: |n| n, |n: u8| n;
     u32: |n| n, |n: u32| n;
     u64: |n| n, |n: u64| n;
     Timestamp: Timestamp::as_micros, Timestamp::from_micros;
@@ -186,6 +190,18 @@ macro_rules! names {
 }
 
 names!(HostId, VmId, OrderId);
+
+impl From<QemuVersion> for Cell<'_> {
+    fn from(version: QemuVersion) -> Self {
+        version.to_string().into()
+    }
+}
+
+impl FromCell for QemuVersion {
+    fn from_cell(cell: Cell<'_>) -> Result<Self, String> {
+        String::from_cell(cell)?.parse()
+    }
+}
 
 /// Enumerations: as the words that core's own serialisation gives them.
 macro_rules! words {

@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
-use crate::rows::{DIRTY, DOMAINS, HOSTS, JOBS, MIGRATIONS};
+use crate::rows::{DIRTY, DOMAINS, GUEST_CHECKS, HOSTS, JOBS, MIGRATIONS};
 
 /// Version of all tables. It rises when an older reader would misread or miss a column.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Key of the version in a part's key-value metadata.
 pub const VERSION_KEY: &str = "whimbrel.schema_version";
@@ -18,7 +18,7 @@ pub const VERSION_KEY: &str = "whimbrel.schema_version";
 pub const TABLE_KEY: &str = "whimbrel.table";
 
 /// Every table.
-pub const TABLES: [Table; 5] = [HOSTS, DOMAINS, DIRTY, JOBS, MIGRATIONS];
+pub const TABLES: [Table; 6] = [HOSTS, DOMAINS, DIRTY, JOBS, MIGRATIONS, GUEST_CHECKS];
 
 /// 2000-01-01T00:00:00Z in microseconds: no cluster of libvirt hosts is older.
 const INSTANT_MIN: i128 = 946_684_800_000_000;
@@ -46,6 +46,21 @@ pub struct Column {
     pub kind: Kind,
     /// Whether null means "not known"; otherwise null is refused.
     pub nullable: bool,
+    /// Schema version whose parts have it first, 1..=[`SCHEMA_VERSION`].
+    pub since: u32,
+    /// What parts of earlier versions are taken to hold in it.
+    pub before: Before,
+}
+
+/// What a column is taken to hold in parts that are older than it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Not known.
+    Null,
+    /// This whole number.
+    Number(u32),
+    /// This word.
+    Word(&'static str),
 }
 
 /// What a column holds. Whole numbers are signed 64-bit in the file, for every reader's sake.
@@ -131,12 +146,26 @@ pub(crate) struct Fault {
 impl Column {
     /// A column that every row fills.
     pub(crate) const fn must(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, nullable: false }
+        Self { name, kind, nullable: false, since: 1, before: Before::Null }
     }
 
     /// A column that is null where the value is not known.
     pub(crate) const fn maybe(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, nullable: true }
+        Self { name, kind, nullable: true, since: 1, before: Before::Null }
+    }
+
+    /// The same column, which parts have since version `since`; earlier ones count as `before`.
+    pub(crate) const fn since(self, since: u32, before: Before) -> Self {
+        Self { since, before, ..self }
+    }
+
+    /// What a part of an earlier version holds in this column.
+    pub(crate) fn cell_before(&self) -> Cell<'static> {
+        match self.before {
+            Before::Null => Cell::Null,
+            Before::Number(number) => Cell::Int(number.into()),
+            Before::Word(word) => Cell::Text(Cow::Borrowed(word)),
+        }
     }
 
     /// Whether `cell` may stand in this column.
@@ -208,6 +237,16 @@ mod tests {
     fn null_is_accepted_where_declared_only() {
         assert!(Column::maybe("c", Kind::Size).check(&Cell::Null).is_ok());
         assert!(Column::must("c", Kind::Size).check(&Cell::Null).is_err());
+    }
+
+    #[test]
+    fn what_older_parts_count_as_may_stand_in_the_column() {
+        for column in TABLES.into_iter().flat_map(|table| table.columns) {
+            assert!((1..=SCHEMA_VERSION).contains(&column.since), "{}", column.name);
+            if column.since > 1 {
+                assert_eq!(column.check(&column.cell_before()), Ok(()), "{}", column.name);
+            }
+        }
     }
 
     #[test]

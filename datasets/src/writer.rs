@@ -22,7 +22,7 @@ use crate::{
     error::DatasetError,
     frame::encode,
     partition::{Day, publish},
-    rows::Row,
+    rows::{GuestCheck, Row},
     schema::{Fault, TABLES},
 };
 
@@ -103,11 +103,15 @@ impl TelemetryStore {
     /// [`DatasetError::RowsRefused`] when a record has an impossible value: it is left out and
     /// the others are written. [`DatasetError::Io`] when nothing more could be written.
     pub fn append_migrations(&mut self, records: &[MigrationRecord]) -> Result<(), DatasetError> {
-        let mut buffer = Buffer::default();
-        let mut refused = Refused::default();
-        buffer.take(records, &mut refused);
-        buffer.write_out(&self.root)?;
-        refused.into_result(&self.root)
+        write_rows(&self.root, records)
+    }
+
+    /// Writes what guests said of their memory; as [`TelemetryStore::append_migrations`].
+    ///
+    /// # Errors
+    /// As [`TelemetryStore::append_migrations`].
+    pub fn append_guest_checks(&mut self, checks: &[GuestCheck]) -> Result<(), DatasetError> {
+        write_rows(&self.root, checks)
     }
 
     /// Takes the samples of `batch` and flushes when a limit is reached.
@@ -155,6 +159,15 @@ impl Drop for TelemetryStore {
     fn drop(&mut self) {
         let _ = self.flush();
     }
+}
+
+/// Writes `rows` below `root` at once; those that do not pass their check are left out and named.
+pub(crate) fn write_rows<R: Row + Clone>(root: &Path, rows: &[R]) -> Result<(), DatasetError> {
+    let mut buffer = Buffer::default();
+    let mut refused = Refused::default();
+    buffer.take(rows, &mut refused);
+    buffer.write_out(root)?;
+    refused.into_result(root)
 }
 
 /// `error` with the number of rows that were lost by it.

@@ -1,7 +1,9 @@
 #!/bin/bash
 # Installs the Debian packages that a part of Whimbrel needs, by group.
 #
-#   packages.sh GROUP...     groups: build libvirt lab
+#   packages.sh GROUP...     groups: build libvirt lab lab-libvirt-11.3
+#
+# lab-libvirt-11.3 is installed nowhere: a newer libvirt is unpacked for hosts of the lab that ask for it.
 #
 # Looks first and does nothing (no apt call) when all is there. Never changes /etc/apt, never
 # starts a daemon, never names a mirror: where the machine gets Debian from is read from its own
@@ -25,6 +27,10 @@ LAB_PACKAGES="libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system li
 # dirty pages when it migrates an emulated (TCG) guest, hence backports.
 QEMU_PACKAGES="qemu-system-x86 qemu-system-common qemu-system-data qemu-block-extra qemu-utils"
 QEMU_MINIMUM="1:10.0"
+# A libvirt that compresses migrations over several channels, and all that its daemon loads.
+NEW_LIBVIRT=11.3
+NEW_LIBVIRT_PACKAGES="libvirt0 libvirt-common libvirt-daemon libvirt-daemon-common libvirt-daemon-log
+  libvirt-daemon-driver-qemu libvirt-daemon-driver-network libvirt-daemon-driver-storage"
 # Its firmware, taken from backports along with it.
 FIRMWARE_PACKAGES="seabios"
 
@@ -53,6 +59,8 @@ qemu_is_right() {
   done < <(dpkg-query -W -f '${db:Status-Abbrev} ${Version}\n' $QEMU_PACKAGES 2>/dev/null)
   [[ $count == $(wc -w <<<"$QEMU_PACKAGES") ]]
 }
+
+new_libvirt_is_there() { [[ -x $CACHE/libvirt-$NEW_LIBVIRT/usr/sbin/libvirtd ]]; }
 
 kernel_is_there() { compgen -G "$CACHE/kernel/boot/vmlinuz-*" >/dev/null; }
 
@@ -123,15 +131,34 @@ fetch_kernel() {
   as_root rm -rf "$CACHE/download"
 }
 
+# Unpacked beside the system's own, which stays as it is.
+fetch_new_libvirt() {
+  local version name package
+  version=$(private_apt apt-cache madison libvirt-daemon | awk -v new="$NEW_LIBVIRT" '
+    index($3, new ".") == 1 { print $3; exit }')
+  [[ -n $version ]] || fail "apt knows no libvirt $NEW_LIBVIRT" "bookworm-backports has it; check this machine's apt sources"
+  echo "unpacking (libvirt for hosts of the lab, not installed): $version"
+  as_root rm -rf "$CACHE/libvirt-$NEW_LIBVIRT" "$CACHE/download"
+  as_root mkdir -p "$CACHE/download/tree"
+  for name in $NEW_LIBVIRT_PACKAGES; do
+    (cd "$CACHE/download" && private_apt apt-get download "$name=$version" >"$LOG" 2>&1) ||
+      fail "apt could not download $name $version" "the whole output is in $LOG"
+  done
+  for package in "$CACHE"/download/*.deb; do as_root dpkg-deb -x "$package" "$CACHE/download/tree"; done
+  as_root mv "$CACHE/download/tree" "$CACHE/libvirt-$NEW_LIBVIRT"
+  as_root rm -rf "$CACHE/download"
+}
+
 main() {
-  [[ $# -gt 0 ]] || fail "no group given" "use: $0 build libvirt lab"
-  local wanted="" lab=no group
+  [[ $# -gt 0 ]] || fail "no group given" "use: $0 build libvirt lab lab-libvirt-$NEW_LIBVIRT"
+  local wanted="" lab=no new=no group
   for group in "$@"; do
     case $group in
       build) wanted+=" $BUILD_PACKAGES" ;;
       libvirt) wanted+=" $LIBVIRT_PACKAGES" ;;
       lab) wanted+=" $LAB_PACKAGES" lab=yes ;;
-      *) fail "no group '$group'" "groups: build libvirt lab" ;;
+      lab-libvirt-"$NEW_LIBVIRT") wanted+=" $LAB_PACKAGES" lab=yes new=yes ;;
+      *) fail "no group '$group'" "groups: build libvirt lab lab-libvirt-$NEW_LIBVIRT" ;;
     esac
   done
   command -v dpkg-query >/dev/null || fail "this is not a Debian machine" "install the same packages by hand"
@@ -143,7 +170,8 @@ main() {
     qemu_is_right || qemu=yes
     kernel_is_there || kernel=yes
   fi
-  if [[ -z $missing && $qemu == no && $kernel == no ]]; then
+  if [[ $new == yes ]] && new_libvirt_is_there; then new=no; fi
+  if [[ -z $missing && $qemu == no && $kernel == no && $new == no ]]; then
     echo "all packages for '$*' are there"
     return
   fi
@@ -163,6 +191,7 @@ main() {
   [[ $qemu == no ]] || install_packages "QEMU $QEMU_MINIMUM or newer" \
     $(printf '%s/bookworm-backports ' $QEMU_PACKAGES $FIRMWARE_PACKAGES)
   [[ $kernel == no ]] || fetch_kernel
+  [[ $new == no ]] || fetch_new_libvirt
   rm -f "$LOG"
   echo "done"
 }

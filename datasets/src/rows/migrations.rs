@@ -6,14 +6,15 @@
 
 use serde::{Deserialize, Serialize};
 use whimbrel_core::{
-    cluster::{CompletedStats, DirtyReading},
-    predict::{MigrationSettings, Prediction, QUANTILE_LEVELS, Quantiles, Stall},
+    cluster::{CompletedStats, DeltaCoding, DirtyReading},
+    predict::{Prediction, QUANTILE_LEVELS, Quantiles, Stall},
+    settings::{Compression, MigrationSettings, Throttle},
     telemetry::MigrationRecord,
     units::{Bytes, Span, Timestamp},
 };
 
 use super::{Cells, FromCell, Row};
-use crate::schema::{Cell, Column, Fault, Kind, Table};
+use crate::schema::{Before, Cell, Column, Fault, Kind, Table};
 
 /// One row a migration.
 pub(crate) const MIGRATIONS: Table = Table {
@@ -28,12 +29,21 @@ pub(crate) const MIGRATIONS: Table = Table {
         Column::must("transport", Kind::Text),
         Column::maybe("bandwidth_limit_bytes_per_second", Kind::Rate),
         Column::must("downtime_limit_micros", Kind::Span),
+        Column::must("channels", Kind::FewCount).since(2, Before::Number(1)),
+        Column::must("compression", Kind::Text).since(2, Before::Word("none")),
+        Column::maybe("xbzrle_cache_bytes", Kind::Size).since(2, Before::Null),
+        Column::must("throttle_initial_percent", Kind::FewCount).since(2, Before::Number(20)),
+        Column::must("throttle_increment_percent", Kind::FewCount).since(2, Before::Number(10)),
+        Column::must("reads_before_post_copy", Kind::Count).since(2, Before::Number(1)),
         Column::must("arrived", Kind::Flag),
         Column::maybe("failure", Kind::Text),
         Column::must("memory_bytes", Kind::Size),
         Column::maybe("resident_bytes", Kind::Size),
+        Column::maybe("cpu_used_millicores", Kind::Cpu).since(2, Before::Null),
         Column::must("dirty_before_json", Kind::Text),
+        Column::maybe("path_bandwidth_bytes_per_second", Kind::Rate).since(2, Before::Null),
         Column::must("sharing", Kind::FewCount),
+        Column::maybe("qemu", Kind::Text).since(2, Before::Null),
         Column::must("wall_micros", Kind::Span),
         Column::maybe("predicted_model", Kind::Text),
         Column::maybe("predicted_converges_share", Kind::Share),
@@ -70,6 +80,11 @@ pub(crate) const MIGRATIONS: Table = Table {
         Column::maybe("stats_zero_pages", Kind::Count),
         Column::maybe("stats_iterations", Kind::Count),
         Column::maybe("stats_bandwidth_bytes_per_second", Kind::Rate),
+        Column::maybe("stats_throttle_percent", Kind::FewCount).since(2, Before::Null),
+        Column::maybe("stats_post_copy_requests", Kind::Count).since(2, Before::Null),
+        Column::maybe("stats_delta_pages", Kind::Count).since(2, Before::Null),
+        Column::maybe("stats_delta_bytes", Kind::Counter).since(2, Before::Null),
+        Column::maybe("stats_delta_misses", Kind::Count).since(2, Before::Null),
     ],
 };
 
@@ -87,18 +102,20 @@ impl Row for MigrationRecord {
             (&self.vm).into(),
             (&self.from).into(),
             (&self.to).into(),
-            self.settings.mode.into(),
-            self.settings.transport.into(),
-            self.settings.bandwidth_limit.into(),
-            self.settings.downtime_limit.into(),
+        ];
+        push_settings(&mut cells, &self.settings);
+        cells.extend([
             self.arrived.into(),
             self.failure.as_deref().into(),
             self.memory.into(),
             self.resident.into(),
+            self.cpu_used.into(),
             readings_json(&self.dirty_before),
+            self.path_bandwidth.into(),
             self.sharing.into(),
+            self.qemu.into(),
             self.wall.into(),
-        ];
+        ]);
         push_prediction(&mut cells, self.predicted.as_ref());
         push_stats(&mut cells, self.stats.as_ref());
         cells
@@ -111,22 +128,78 @@ impl Row for MigrationRecord {
             vm: cells.take()?,
             from: cells.take()?,
             to: cells.take()?,
-            settings: MigrationSettings {
-                mode: cells.take()?,
-                transport: cells.take()?,
-                bandwidth_limit: cells.take()?,
-                downtime_limit: cells.take()?,
-            },
+            settings: take_settings(cells)?,
             arrived: cells.take()?,
             failure: cells.take()?,
             memory: cells.take()?,
             resident: cells.take()?,
+            cpu_used: cells.take()?,
             dirty_before: cells.take::<Readings>()?.0,
+            path_bandwidth: cells.take()?,
             sharing: cells.take()?,
+            qemu: cells.take()?,
             wall: cells.take()?,
             predicted: take_prediction(cells)?,
             stats: take_stats(cells)?,
         })
+    }
+}
+
+fn push_settings(cells: &mut Vec<Cell<'_>>, settings: &MigrationSettings) {
+    let (compression, cache) = match settings.compression {
+        Compression::None => ("none", None),
+        Compression::Xbzrle { cache } => ("xbzrle", Some(cache)),
+        Compression::Zlib => ("zlib", None),
+        Compression::Zstd => ("zstd", None),
+    };
+    cells.extend([
+        settings.mode.into(),
+        settings.transport.into(),
+        settings.bandwidth_limit.into(),
+        settings.downtime_limit.into(),
+        settings.channels.into(),
+        compression.into(),
+        cache.into(),
+        settings.throttle.initial_percent.into(),
+        settings.throttle.increment_percent.into(),
+        settings.reads_before_post_copy.into(),
+    ]);
+}
+
+fn take_settings(cells: &mut Cells<'_>) -> Result<MigrationSettings, Fault> {
+    Ok(MigrationSettings {
+        mode: cells.take()?,
+        transport: cells.take()?,
+        bandwidth_limit: cells.take()?,
+        downtime_limit: cells.take()?,
+        channels: cells.take()?,
+        compression: take_compression(cells)?,
+        throttle: Throttle { initial_percent: cells.take()?, increment_percent: cells.take()? },
+        reads_before_post_copy: cells.take()?,
+    })
+}
+
+/// Takes the compression and the cache that one of them has.
+fn take_compression(cells: &mut Cells<'_>) -> Result<Compression, Fault> {
+    let word: String = cells.take()?;
+    let cache = cells.take()?;
+    match (word.as_str(), cache) {
+        ("none", None) => Ok(Compression::None),
+        ("zlib", None) => Ok(Compression::Zlib),
+        ("zstd", None) => Ok(Compression::Zstd),
+        ("xbzrle", Some(cache)) => Ok(Compression::Xbzrle { cache }),
+        ("xbzrle", None) => Err(Fault {
+            column: "xbzrle_cache_bytes",
+            what: "is null, xbzrle needs its cache".to_owned(),
+        }),
+        ("none" | "zlib" | "zstd", Some(_)) => Err(Fault {
+            column: "xbzrle_cache_bytes",
+            what: format!("is filled, {word} has no cache"),
+        }),
+        _ => Err(Fault {
+            column: "compression",
+            what: format!("'{word}' is none of none, xbzrle, zlib, zstd"),
+        }),
     }
 }
 
@@ -162,6 +235,11 @@ fn push_stats(cells: &mut Vec<Cell<'_>>, stats: Option<&CompletedStats>) {
     cells.push(stats.map(|s| s.zero_pages).into());
     cells.push(stats.map(|s| s.iterations).into());
     cells.push(stats.map(|s| s.bandwidth).into());
+    cells.push(stats.map(|s| s.throttle_percent).into());
+    cells.push(stats.map(|s| s.post_copy_requests).into());
+    cells.push(stats.map(|s| s.delta.pages).into());
+    cells.push(stats.map(|s| s.delta.bytes).into());
+    cells.push(stats.map(|s| s.delta.misses).into());
 }
 
 /// Takes all cells of the prediction; `None` when the model's name is null.
@@ -190,6 +268,7 @@ fn take_prediction(cells: &mut Cells<'_>) -> Result<Option<Prediction>, Fault> {
         downtime: present(downtime, "predicted_downtime_p50_micros")?,
         stall,
         caveats: caveats.map(|c| c.0).unwrap_or_default(),
+        impact: None,
     }))
 }
 
@@ -210,6 +289,11 @@ fn take_stats(cells: &mut Cells<'_>) -> Result<Option<CompletedStats>, Fault> {
     let (downtime, setup_time, transferred) = (cells.take()?, cells.take()?, cells.take()?);
     let (normal_pages, zero_pages) = (cells.take()?, cells.take()?);
     let (iterations, bandwidth) = (cells.take()?, cells.take()?);
+    // Null in parts of version 1: no migration of that time throttled, fetched or coded deltas.
+    let throttle_percent: Option<u8> = cells.take()?;
+    let requests: Option<u64> = cells.take()?;
+    let (pages, bytes, misses): (Option<u64>, Option<u64>, Option<u64>) =
+        (cells.take()?, cells.take()?, cells.take()?);
     let Some(total_time) = total_time else { return Ok(None) };
     Ok(Some(CompletedStats {
         total_time,
@@ -220,6 +304,13 @@ fn take_stats(cells: &mut Cells<'_>) -> Result<Option<CompletedStats>, Fault> {
         zero_pages: present(zero_pages, "stats_zero_pages")?,
         iterations: present(iterations, "stats_iterations")?,
         bandwidth: present(bandwidth, "stats_bandwidth_bytes_per_second")?,
+        throttle_percent: throttle_percent.unwrap_or_default(),
+        post_copy_requests: requests.unwrap_or_default(),
+        delta: DeltaCoding {
+            pages: pages.unwrap_or_default(),
+            bytes: bytes.unwrap_or_default(),
+            misses: misses.unwrap_or_default(),
+        },
     }))
 }
 

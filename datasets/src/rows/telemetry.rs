@@ -1,13 +1,13 @@
 //! The four tables of samples: hosts, domains, dirty windows and looks at running migrations.
 
 use whimbrel_core::{
-    cluster::JobProgress,
+    cluster::{DeltaCoding, JobProgress},
     telemetry::{DirtySample, DomainSample, HostSample, JobSample},
     units::Timestamp,
 };
 
 use super::{Cells, Row};
-use crate::schema::{Cell, Column, Fault, Kind, Table};
+use crate::schema::{Before, Cell, Column, Fault, Kind, Table};
 
 /// One row a host and collection.
 pub(crate) const HOSTS: Table = Table {
@@ -72,6 +72,13 @@ pub(crate) const JOBS: Table = Table {
         Column::must("bandwidth_bytes_per_second", Kind::Rate),
         Column::must("dirty_rate_bytes_per_second", Kind::Rate),
         Column::must("iteration", Kind::Count),
+        Column::must("normal_pages", Kind::Count).since(2, Before::Number(0)),
+        Column::must("zero_pages", Kind::Count).since(2, Before::Number(0)),
+        Column::must("throttle_percent", Kind::FewCount).since(2, Before::Number(0)),
+        Column::must("post_copy_requests", Kind::Count).since(2, Before::Number(0)),
+        Column::must("delta_pages", Kind::Count).since(2, Before::Number(0)),
+        Column::must("delta_bytes", Kind::Counter).since(2, Before::Number(0)),
+        Column::must("delta_misses", Kind::Count).since(2, Before::Number(0)),
     ],
 };
 
@@ -204,6 +211,13 @@ impl Row for JobSample {
             self.progress.bandwidth.into(),
             self.progress.dirty_rate.into(),
             self.progress.iteration.into(),
+            self.progress.normal_pages.into(),
+            self.progress.zero_pages.into(),
+            self.progress.throttle_percent.into(),
+            self.progress.post_copy_requests.into(),
+            self.progress.delta.pages.into(),
+            self.progress.delta.bytes.into(),
+            self.progress.delta.misses.into(),
         ]
     }
 
@@ -220,6 +234,15 @@ impl Row for JobSample {
                 bandwidth: cells.take()?,
                 dirty_rate: cells.take()?,
                 iteration: cells.take()?,
+                normal_pages: cells.take()?,
+                zero_pages: cells.take()?,
+                throttle_percent: cells.take()?,
+                post_copy_requests: cells.take()?,
+                delta: DeltaCoding {
+                    pages: cells.take()?,
+                    bytes: cells.take()?,
+                    misses: cells.take()?,
+                },
             },
         })
     }

@@ -1,9 +1,13 @@
 //! The store from outside: what is written comes back, and damage is named.
 
 #[cfg(test)]
+mod campaign;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod damage;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use whimbrel_core::{
     cluster::{DomainState, HostState, Snapshot},
     ids::{HostId, VmId},
     ports::TelemetrySink as _,
-    predict::MigrationSettings,
+    settings::MigrationSettings,
     telemetry::{Batch, DomainSample, MigrationRecord},
     units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };

@@ -2,8 +2,9 @@
 
 use proptest::{option, prelude::*};
 use whimbrel_core::{
-    cluster::{CompletedStats, DirtyReading, DomainState, HostState, JobProgress},
-    predict::{MigrationSettings, Mode, Prediction, Quantiles, Stall, Transport},
+    cluster::{CompletedStats, DeltaCoding, DirtyReading, DomainState, HostState, JobProgress},
+    predict::{Prediction, Quantiles, Stall},
+    settings::{Compression, MigrationSettings, Mode, QemuVersion, Throttle, Transport},
     telemetry::*,
     units::*,
 };
@@ -78,12 +79,20 @@ pub(crate) fn job(seconds: u64, host: &str, vm: &str) -> JobSample {
         bandwidth: BytesPerSecond::mib(110),
         dirty_rate: BytesPerSecond::mib(20),
         iteration: 3,
+        normal_pages: 230_000,
+        zero_pages: 12,
+        throttle_percent: 30,
+        post_copy_requests: 4,
+        delta: DeltaCoding { pages: 5, bytes: 600, misses: 7 },
     };
     JobSample { at: at(seconds), host: host.parse().unwrap(), vm: vm.parse().unwrap(), progress }
 }
 
 pub(crate) fn migration(seconds: u64, vm: &str) -> MigrationRecord {
     MigrationRecord {
+        cpu_used: Some(MilliCores::new(350)),
+        path_bandwidth: Some(BytesPerSecond::mib(9)),
+        qemu: Some(QemuVersion::new(10, 0)),
         id: format!("plan:{seconds}").parse().unwrap(),
         at: at(seconds),
         vm: vm.parse().unwrap(),
@@ -94,6 +103,10 @@ pub(crate) fn migration(seconds: u64, vm: &str) -> MigrationRecord {
             transport: Transport::Tls,
             bandwidth_limit: Some(BytesPerSecond::mib(100)),
             downtime_limit: Span::from_millis(300),
+            channels: 1,
+            compression: Compression::Xbzrle { cache: Bytes::mib(64) },
+            throttle: Throttle { initial_percent: 50, increment_percent: 20 },
+            reads_before_post_copy: 3,
         },
         arrived: true,
         failure: None,
@@ -115,10 +128,19 @@ pub(crate) fn migration(seconds: u64, vm: &str) -> MigrationRecord {
 pub(crate) fn bare_migration(seconds: u64) -> MigrationRecord {
     let full = migration(seconds, "bare");
     MigrationRecord {
-        settings: MigrationSettings { bandwidth_limit: None, ..full.settings },
+        settings: MigrationSettings {
+            mode: Mode::PostCopy,
+            bandwidth_limit: None,
+            channels: 4,
+            compression: Compression::Zstd,
+            ..full.settings
+        },
         arrived: false,
         failure: Some("the host's \"socket\" closed\n".to_owned()),
         resident: None,
+        cpu_used: None,
+        path_bandwidth: None,
+        qemu: None,
         dirty_before: vec![],
         predicted: None,
         stats: None,
@@ -136,6 +158,7 @@ fn prediction(converges: f64, stall: Option<Stall>) -> Prediction {
         downtime: ladder.map(Span::from_millis),
         stall,
         caveats: vec!["no reading below 1 s".to_owned(), "quotes \" and ü".to_owned()],
+        impact: None,
     }
 }
 
@@ -157,6 +180,9 @@ fn stats() -> CompletedStats {
         zero_pages: 90_000,
         iterations: 9,
         bandwidth: BytesPerSecond::mib(131),
+        throttle_percent: 99,
+        post_copy_requests: 1,
+        delta: DeltaCoding { pages: 2, bytes: 3, misses: 4 },
     }
 }
 

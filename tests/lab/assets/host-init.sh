@@ -1,13 +1,14 @@
 #!/bin/bash
 # Process 1 of a lab host: makes the host's own view of the machine and keeps its libvirtd running.
 #
-#   host-init.sh NAME DIRECTORY
+#   host-init.sh NAME DIRECTORY [LIBVIRT]
 #
 # It starts inside fresh mount, uts, ipc and pid namespaces and the host's network namespace.
 # DIRECTORY holds etc/ (the host's own files in /etc, prepared beforehand) and receives init.pid,
-# var/ (its disk) and console.log. Nothing that is mounted here is seen outside.
+# var/ (its disk) and console.log. LIBVIRT holds the usr/ of another libvirt than the installed one.
+# Nothing that is mounted here is seen outside.
 set -eu
-name=$1 directory=$2
+name=$1 directory=$2 libvirt=${3-}
 
 # /proc is still the machine's, so this is the process id that the machine knows this shell by. The
 # start time tells it from a later process with the same number.
@@ -28,6 +29,13 @@ mount -t proc proc /proc
 mkdir -p "$directory"/{etc,var,scratch/etc,scratch/var,dev}
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$directory/etc,workdir=$directory/scratch/etc" /etc
 mount -t overlay overlay -o "lowerdir=/var,upperdir=$directory/var,workdir=$directory/scratch/var" /var
+# Another libvirt lies over the installed one; its modules alone are seen, as each loads into its own only.
+if [[ -n $libvirt ]]; then
+  mount -t overlay overlay -o "lowerdir=$libvirt/usr:/usr" /usr
+  for modules in "$libvirt"/usr/lib/*/libvirt; do
+    mount --bind "$modules" "${modules#"$libvirt"}"
+  done
+fi
 # Copies of other namespaces' handles would keep them alive as long as this host.
 umount --recursive --lazy /run/netns 2>/dev/null || true
 mount -t tmpfs -o mode=755 tmpfs /run

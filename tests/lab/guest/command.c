@@ -6,7 +6,7 @@
 //                          -> seq=N error WHAT
 //
 // Keys: rate= amp= (KiB/s) period= phase= (ms) ws= hot_mib= (MiB) hot_share= zero= busy= (percent)
-// touch= (bytes, 8..4096) shape=constant|sine|square|phases order=seq|rand
+// plain= (percent) touch= (bytes, 8..4096) shape=constant|sine|square|phases order=seq|rand
 // phases=MS:KIB,MS:KIB... (at most 32; repeated every period= when that is not 0)
 //
 // A line that ends in `!` is taken back, without an answer. A client sends "!" first, so that the rest of
@@ -64,6 +64,7 @@ static const char *read_setting(const char *word, struct settings *set, u32 *sha
   else if ((value = after(word, "hot_mib="))) rest = read_mib(value, &set->hot_pages);
   else if ((value = after(word, "hot_share="))) rest = read_number(value, &set->hot_share_percent);
   else if ((value = after(word, "zero="))) rest = read_number(value, &set->zero_percent);
+  else if ((value = after(word, "plain="))) rest = read_number(value, &set->plain_percent);
   else if ((value = after(word, "busy="))) rest = read_number(value, &set->busy_percent);
   else if ((value = after(word, "touch="))) rest = read_number(value, &set->touch_bytes);
   else if ((value = after(word, "phases="))) rest = read_phases(value, set);
@@ -81,6 +82,7 @@ static const char *fault_of(const struct load *load, const struct settings *set)
   if (set->hot_pages > set->working_set_pages) return "hot_mib";
   if (set->hot_share_percent > 100) return "hot_share";
   if (set->zero_percent > 100) return "zero";
+  if (set->plain_percent > 100) return "plain";
   if (set->busy_percent > 100) return "busy";
   if (set->touch_bytes < 8 || set->touch_bytes > PAGE_BYTES) return "touch";
   if ((set->shape == SHAPE_SINE || set->shape == SHAPE_SQUARE) && set->period_ms < 2) return "period";
@@ -105,6 +107,7 @@ static void answer_stat(const struct load *load, char *at) {
   at = put_pair(at, " hot_share=", set->hot_share_percent);
   at = put_pair(at, " busy=", set->busy_percent);
   at = put_pair(at, " touch=", set->touch_bytes);
+  at = put_pair(at, " plain=", set->plain_percent);
   at = put_pair(at, " zero=", set->zero_percent);
   at = put_text(put_text(at, " order="), set->random_order ? "rand" : "seq");
   at = put_pair(at, " filled_mib=", load->filled / PAGES_PER_MIB);

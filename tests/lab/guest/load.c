@@ -118,10 +118,51 @@ static u32 *page_words(struct load *load, u32 page) {
 // What the first and the last word of a page hold after its `generation`th write.
 static u32 page_mark(u32 page, u8 generation) { return 0x5a000000u ^ (page << 8) ^ generation; }
 
-static void fill_page(struct load *load, u32 page) {
-  u32 *words = page_words(load, page);
-  for (u32 i = 0; i < PAGE_WORDS; i++) words[i] = next_random(load);
+// ---- what pages hold ----
+
+enum { LINE_WORDS = 16, TEXT_WORDS = 14, LINE_KINDS = 8 };
+
+// What a log might say. The rest of a line is a number in hexadecimal: zlib and zstd make a fifth of it.
+static const char LINES[LINE_KINDS][TEXT_WORDS * 4 + 1] = {
+    "info: request served from the cache, took less than 1ms\n",
+    "info: request forwarded to the storage node, waiting...\n",
+    "warn: the queue is longer than usual, slowing down now \n",
+    "info: session opened for user nobody by (uid=0), seat=0\n",
+    "info: session closed for user nobody after 300 seconds \n",
+    "debug: collected generation zero, nothing was promoted \n",
+    "<tr><td class=\"name\">total</td><td class=\"number\">0.000\n",
+    "{\"kind\":\"event\",\"level\":3,\"source\":\"worker\",\"code\":200}\n",
+};
+
+// Multiples of the golden ratio spread evenly, so that any run of pages has its share.
+static int page_is_plain(const struct load *load, u32 page) {
+  return ((page * 2654435769u) >> 16) * 100 < load->set.plain_percent << 16;
 }
+
+// Four hexadecimal digits as they stand in memory.
+static u32 digits_word(u32 value) {
+  u32 word = 0;
+  for (u32 i = 0; i < 4; i++) word = (word << 8) | (u32)"0123456789abcdef"[(value >> i * 4) & 15];
+  return word;
+}
+
+// Writes new data to the words from `first` up to `end`, which is left out.
+static void put_data(struct load *load, u32 page, u32 first, u32 end) {
+  u32 *words = page_words(load, page);
+  if (!page_is_plain(load, page)) {
+    for (u32 i = first; i < end; i++) words[i] = next_random(load);
+    return;
+  }
+  u32 value = next_random(load);
+  for (u32 i = first; i < end; i++) {
+    u32 at = i % LINE_WORDS;
+    if (at == 0) value = next_random(load);
+    if (at < TEXT_WORDS) __builtin_memcpy(&words[i], &LINES[value % LINE_KINDS][at * 4], 4);
+    else words[i] = digits_word(value >> (at - TEXT_WORDS) * 16);
+  }
+}
+
+static void fill_page(struct load *load, u32 page) { put_data(load, page, 0, PAGE_WORDS); }
 
 static int page_is_right(struct load *load, u32 page) {
   u32 *words = page_words(load, page);
@@ -166,8 +207,8 @@ static void write_page(struct load *load) {
     fill_page(load, page);
   *generation = *generation == 255 ? 1 : *generation + 1;
   words[0] = words[PAGE_WORDS - 1] = page_mark(page, *generation);
-  u32 more = (load->set.touch_bytes - 8) / 4;
-  for (u32 i = 1; i <= more && i < PAGE_WORDS - 1; i++) words[i] = next_random(load);
+  u32 end = 1 + (load->set.touch_bytes - 8) / 4;
+  put_data(load, page, 1, end < PAGE_WORDS - 1 ? end : PAGE_WORDS - 1);
   load->written++;
 }
 

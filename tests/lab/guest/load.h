@@ -40,6 +40,7 @@ struct settings {
   u32 hot_share_percent; // of the writes that go to the hot pages
   u32 busy_percent;      // of the time that the processor computes beside the rewriting
   u32 touch_bytes;       // rewritten in each page, 8..4096
+  u32 plain_percent;     // of the pages: they hold text, all others random words
   u32 zero_percent;      // of the arena that stays untouched zero memory outside the working set
   u32 random_order;      // 0: pages in turn; 1: uniformly random, with replacement
 };
@@ -49,7 +50,7 @@ struct load {
   u8 *arena;
   u8 *generation; // one byte a page: 0 = never written, else counts 1..255,1..
   u32 pages;      // in the arena
-  u32 filled;     // pages from the start of the arena that hold random data
+  u32 filled;     // pages from the start of the arena that hold data
   u32 random;     // xorshift state, never 0
   u32 hot_cursor, cold_cursor, hot_credit;
   u64 credit;    // KiB * ticks still to be written; a page costs 4 KiB * TICKS_PER_SECOND

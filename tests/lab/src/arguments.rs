@@ -4,7 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use whimbrel_lab::{GuestKind, GuestSpec, Load, Order, Phase, Shape};
 
 const ENVIRONMENT: &str = "The environment says which lab: WHIMBREL_LAB_NAME (default whimbrel), \
-    WHIMBREL_LAB_DIR (default /tmp/whimbrel-lab), WHIMBREL_LAB_SUBNET (default 10.77.0)";
+    WHIMBREL_LAB_DIR (default /tmp/whimbrel-lab), WHIMBREL_LAB_SUBNET (default 10.77.0), \
+    WHIMBREL_LAB_LIBVIRT (11.3; default what is installed)";
 
 /// Real libvirt and QEMU hosts on this machine, in namespaces of their own.
 #[derive(Debug, Parser)]
@@ -164,6 +165,9 @@ pub(crate) struct LoadArguments {
     /// Bytes that change in each rewritten page, 8 to 4096
     #[arg(long)]
     touch_bytes: Option<u32>,
+    /// Share of the pages that hold text instead of random bytes, 0 to 100
+    #[arg(long)]
+    plain_percent: Option<u32>,
     /// Share of the memory that stays untouched zeros, 0 to 100
     #[arg(long)]
     zero_percent: Option<u32>,
@@ -200,6 +204,7 @@ impl LoadArguments {
                 },
             }),
             touch_bytes: self.touch_bytes,
+            plain_percent: self.plain_percent,
             zero_percent: self.zero_percent,
             busy_percent: self.busy_percent,
             order: self.order.map(|order| match order {

@@ -44,6 +44,12 @@ pub enum Missing {
     /// The kernel or a sandbox does not allow new namespaces.
     #[error("new namespaces are not allowed: {0}")]
     Namespaces(String),
+    /// The libvirt that was asked for is neither installed nor unpacked.
+    #[error("no libvirt {version}")]
+    Libvirt {
+        /// The version that was asked for.
+        version: String,
+    },
     /// No tap devices: guests could not have networks.
     #[error("no /dev/net/tun")]
     Tun,
@@ -55,6 +61,7 @@ impl Missing {
         match self {
             Self::Root => "run it as root",
             Self::Program(_) | Self::Qemu { .. } => "bash tests/setup/packages.sh lab",
+            Self::Libvirt { .. } => "bash tests/setup/packages.sh lab-libvirt-11.3",
             Self::Namespaces(_) => "use a machine, or a privileged container, that may unshare",
             Self::Tun => "modprobe tun, or use a machine that has it",
         }

@@ -11,6 +11,11 @@ use crate::error::LabError;
 /// Most hosts that a lab may have: their addresses are .11 to .19, and two cores carry no more.
 const MAX_HOSTS: u8 = 9;
 
+/// Versions of libvirt that hosts may run beside the installed one, and where
+/// `tests/setup/packages.sh` unpacks them.
+const LIBVIRT_VERSIONS: [&str; 1] = ["11.3"];
+const LIBVIRT_TREES: &str = "/var/cache/whimbrel-lab/libvirt-";
+
 /// Places that a host sees its own version of, so that files there could not be shared with it.
 const PRIVATE_PLACES: [&str; 5] = ["/etc", "/var", "/run", "/dev", "/proc"];
 
@@ -28,12 +33,15 @@ pub struct LabConfig {
     pub subnet: String,
     /// Number of hosts, 1 to 9; they are called h1, h2, ...
     pub host_count: u8,
+    /// The hosts' libvirt, `11.3`; none is the one that the machine has installed.
+    #[serde(default)]
+    pub libvirt: Option<String>,
 }
 
 impl LabConfig {
     /// The lab that the environment asks for: `WHIMBREL_LAB_NAME` (default `whimbrel`),
     /// `WHIMBREL_LAB_DIR` (default `/tmp/whimbrel-lab`), `WHIMBREL_LAB_SUBNET` (default `10.77.0`),
-    /// three hosts.
+    /// `WHIMBREL_LAB_LIBVIRT` (default: what is installed), three hosts.
     pub fn from_environment() -> Self {
         let text = |key: &str, default: &str| env::var(key).unwrap_or_else(|_| default.to_owned());
         Self {
@@ -41,6 +49,7 @@ impl LabConfig {
             state_dir: PathBuf::from(text("WHIMBREL_LAB_DIR", "/tmp/whimbrel-lab")),
             subnet: text("WHIMBREL_LAB_SUBNET", "10.77.0"),
             host_count: 3,
+            libvirt: env::var("WHIMBREL_LAB_LIBVIRT").ok().filter(|version| !version.is_empty()),
         }
     }
 
@@ -72,7 +81,18 @@ impl LabConfig {
             let problem = format!("{} is not 1 to {MAX_HOSTS}", self.host_count);
             return Err(LabError::setting("--hosts", problem));
         }
+        if let Some(version) = self.libvirt.as_deref()
+            && !LIBVIRT_VERSIONS.contains(&version)
+        {
+            let problem = format!("'{version}' is not {}", LIBVIRT_VERSIONS.join(" or "));
+            return Err(LabError::setting("WHIMBREL_LAB_LIBVIRT", problem));
+        }
         Ok(())
+    }
+
+    /// What hosts lay over the machine's `/usr` to have the libvirt that was asked for.
+    pub(crate) fn libvirt_tree(&self) -> Option<PathBuf> {
+        self.libvirt.as_ref().map(|version| PathBuf::from(format!("{LIBVIRT_TREES}{version}")))
     }
 
     /// The network namespace of the bridge, where controllers run.
@@ -173,6 +193,7 @@ mod test {
             state_dir: "/tmp/whimbrel-lab".into(),
             subnet: "10.77.0".into(),
             host_count: 3,
+            libvirt: None,
         }
     }
 
@@ -184,6 +205,16 @@ mod test {
         assert_eq!(config.host_namespace("h2"), "whimbrel-h2");
         assert_eq!(config.host_address(2), "10.77.0.12");
         assert_eq!(config.hosts_file().lines().count(), 5);
+    }
+
+    #[test]
+    fn a_record_of_before_there_was_a_choice_of_libvirt_is_read() {
+        let record = r#"{"name":"whimbrel","state_dir":"/tmp/whimbrel-lab","subnet":"10.77.0","host_count":3}"#;
+        let read: LabConfig = serde_json::from_str(record).unwrap();
+        assert_eq!((&read, read.libvirt_tree()), (&config(), None));
+        let newer = LabConfig { libvirt: Some("11.3".into()), ..read };
+        newer.check().unwrap();
+        assert!(newer.libvirt_tree().unwrap().ends_with("libvirt-11.3"));
     }
 
     #[test]
@@ -207,5 +238,6 @@ mod test {
         assert!(with(|c| c.state_dir = "lab".into()).contains("WHIMBREL_LAB_DIR"));
         assert!(with(|c| c.subnet = "10.77".into()).contains("WHIMBREL_LAB_SUBNET"));
         assert!(with(|c| c.host_count = 10).contains("--hosts"));
+        assert!(with(|c| c.libvirt = Some("9.9".into())).contains("'9.9' is not 11.3"));
     }
 }

@@ -60,6 +60,14 @@ pub enum LabError {
         /// How many were asked for.
         wanted: u8,
     },
+    /// The lab that is up runs another libvirt than was asked for.
+    #[error("the lab '{name}' is up with another libvirt than {wanted}")]
+    OtherLibvirt {
+        /// The lab's name.
+        name: String,
+        /// The version that was asked for.
+        wanted: String,
+    },
     /// The lab is not up.
     #[error("the lab '{name}' is not up")]
     NotUp {
@@ -114,6 +122,9 @@ impl LabError {
             Self::Timeout { look, .. } => format!("see {look}"),
             Self::TooFewHosts { wanted, .. } => {
                 format!("`whimbrel-lab up --fresh --hosts {wanted}` ends it and its guests first")
+            }
+            Self::OtherLibvirt { .. } => {
+                "`whimbrel-lab up --fresh` ends it and its guests first".to_owned()
             }
             Self::NotUp { .. } => "start it with `whimbrel-lab up`".to_owned(),
             Self::NoHost { .. } | Self::NoGuest { .. } => {

@@ -132,6 +132,9 @@ pub struct Load {
     pub shape: Option<Shape>,
     /// Bytes that change in each page that is rewritten, 8 to 4096.
     pub touch_bytes: Option<u32>,
+    /// Share of the pages that hold lines of text, which compress, instead of random bytes, 0 to 100. It
+    /// counts for what is written from now on.
+    pub plain_percent: Option<u32>,
     /// Share of the arena that stays untouched zero memory, 0 to 100; the working set never does. Lowering
     /// it fills more memory, raising it empties none.
     pub zero_percent: Option<u32>,
@@ -152,6 +155,7 @@ impl Load {
             ("rate", self.rate_kib_per_second),
             ("ws", self.working_set_mib),
             ("touch", self.touch_bytes),
+            ("plain", self.plain_percent),
             ("zero", self.zero_percent),
             ("busy", self.busy_percent),
             ("hot_mib", self.hot_mib),

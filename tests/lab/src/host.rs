@@ -85,6 +85,7 @@ impl<'a> Host<'a> {
         command.args(["--fork", "ip", "netns", "exec", &self.config.host_namespace(&self.name)]);
         command.args(["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "bash"]);
         command.args([script.as_os_str(), self.name.as_ref(), directory.as_os_str()]);
+        command.args(self.config.libvirt_tree());
         command.current_dir("/").stdin(Stdio::null()).stdout(log).stderr(errors);
         let started = command.status().map_err(file_error("run", "setsid"))?;
         if started.success() {

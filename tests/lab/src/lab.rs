@@ -5,7 +5,7 @@ use std::fs::File;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::capability::capability;
+use crate::capability::{Missing, capability};
 use crate::certificates;
 use crate::config::LabConfig;
 use crate::error::{LabError, file_error};
@@ -29,19 +29,21 @@ pub struct Lab {
     /// With the number of hosts that the lab has, or will have.
     config: LabConfig,
     wanted_host_count: u8,
+    wanted_libvirt: Option<String>,
 }
 
 impl Lab {
-    /// A handle on the lab of this configuration. When it is up, the number of hosts is the one that it
-    /// has, whatever the configuration says.
+    /// A handle on the lab of this configuration. When it is up, the number of hosts and their libvirt
+    /// are those that it has, whatever the configuration says.
     ///
     /// # Errors
     /// [`LabError::Setting`] when the configuration is outside its limits.
     pub fn new(config: LabConfig) -> Result<Self, LabError> {
         config.check()?;
         let wanted_host_count = config.host_count;
+        let wanted_libvirt = config.libvirt.clone();
         let config = running(&config).unwrap_or(config);
-        Ok(Self { config, wanted_host_count })
+        Ok(Self { config, wanted_host_count, wanted_libvirt })
     }
 
     /// A handle on the lab that the environment names (see [`LabConfig::from_environment`]).
@@ -62,13 +64,20 @@ impl Lab {
     /// `progress` receives one line per step.
     ///
     /// # Errors
-    /// [`LabError::Missing`] when the machine cannot hold a lab; [`LabError::TooFewHosts`] when the one
-    /// that is up is smaller than was asked for; else what went wrong first.
+    /// [`LabError::Missing`] when the machine cannot hold a lab; [`LabError::TooFewHosts`] or
+    /// [`LabError::OtherLibvirt`] when the one that is up is not what was asked for; else what went
+    /// wrong first.
     pub fn up(&self, fresh: bool, progress: &mut dyn FnMut(&str)) -> Result<Outcome, LabError> {
         capability()?;
         let _lock = self.lock(progress)?;
         if !fresh && let Some(running) = running(&self.config) {
-            return self.enough_hosts(running.host_count);
+            return self.suffices(&running);
+        }
+        if let Some(tree) = self.config.libvirt_tree()
+            && !tree.is_dir()
+        {
+            let version = self.config.libvirt.clone().unwrap_or_default();
+            return Err(Missing::Libvirt { version }.into());
         }
         let start = Instant::now();
         let mut step = |what: &str| {
@@ -110,12 +119,19 @@ impl Lab {
         running(&self.config).is_some()
     }
 
-    fn enough_hosts(&self, count: u8) -> Result<Outcome, LabError> {
+    /// Whoever did not say which libvirt takes the one that runs.
+    fn suffices(&self, running: &LabConfig) -> Result<Outcome, LabError> {
         let (name, wanted) = (self.config.name.clone(), self.wanted_host_count);
-        if count >= wanted {
-            return Ok(Outcome::AlreadyUp);
+        let count = running.host_count;
+        if count < wanted {
+            return Err(LabError::TooFewHosts { name, count, wanted });
         }
-        Err(LabError::TooFewHosts { name, count, wanted })
+        match &self.wanted_libvirt {
+            Some(wanted) if running.libvirt.as_ref() != Some(wanted) => {
+                Err(LabError::OtherLibvirt { name, wanted: wanted.clone() })
+            }
+            _ => Ok(Outcome::AlreadyUp),
+        }
     }
 
     /// A command that runs inside the lab's namespace, where h1, h2, ... resolve and every libvirtd is

@@ -184,8 +184,44 @@ fn a_lost_page_is_found() {
     assert_eq!(program.verify().bad_pages, 0);
 }
 
+#[test]
+fn plain_pages_hold_text_and_are_checked_as_all_others() {
+    let load = |plain_percent| Load {
+        rate_kib_per_second: Some(400_000),
+        working_set_mib: Some(8),
+        touch_bytes: Some(512),
+        zero_percent: Some(0),
+        plain_percent: Some(plain_percent),
+        ..Load::default()
+    };
+    for plain_percent in [0, 35, 100] {
+        let mut program = Program::start(&load(plain_percent));
+        sleep(Duration::from_millis(200));
+        assert_eq!(program.ask("rate=0"), "ok");
+        let (memory, start) = arena(program.child.id());
+        let mut page = [0; 4096];
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || b" \n".contains(byte);
+        let plain = (0..u64::from(ARENA_MIB) * 256).filter(|number| {
+            memory.read_exact_at(&mut page, start + number * 4096).unwrap();
+            // The first and the last word are the page's mark.
+            page[4..4092].iter().all(is_text)
+        });
+        let share = plain.count() as f64 * 100.0 / f64::from(ARENA_MIB * 256);
+        assert!((share - f64::from(plain_percent)).abs() < 0.5, "{plain_percent}: {share}");
+        assert_eq!((program.verify().bad_pages, program.stat().bad_pages), (0, 0));
+        lose_page(program.child.id(), 5);
+        assert_eq!(program.verify().bad_pages, 1);
+    }
+}
+
 /// Zeroes one page of the process's arena, as a migration that forgot the page would.
 fn lose_page(pid: u32, page: u64) {
+    let (memory, start) = arena(pid);
+    memory.write_all_at(&[0; 4096], start + page * 4096).unwrap();
+}
+
+/// The memory of a process, and where in it the arena begins.
+fn arena(pid: u32) -> (fs::File, u64) {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let wanted = u64::from(ARENA_MIB) << 20;
     let start = maps.lines().find_map(|line| {
@@ -195,8 +231,8 @@ fn lose_page(pid: u32, page: u64) {
         // The kernel may have joined the arena with the small mapping after it, never before it.
         (wanted..wanted + (1 << 20)).contains(&(end - start)).then_some(start)
     });
-    let memory = fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
-    memory.write_all_at(&[0; 4096], start.unwrap() + page * 4096).unwrap();
+    let memory = fs::OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
+    (memory.unwrap(), start.unwrap())
 }
 
 #[test]
@@ -211,6 +247,7 @@ fn bad_commands_change_nothing() {
         "touch=4",
         "touch=4097",
         "zero=101",
+        "plain=101",
         "hot_mib=9",
         "hot_share=101",
         "shape=sine",

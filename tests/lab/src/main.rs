@@ -45,7 +45,10 @@ fn run(arguments: Arguments) -> Result<(), LabError> {
             lab = Lab::new(config)?;
         }
         // Nobody said how many: those of the lab that is up are enough.
-        Verb::Up { hosts: None, .. } => lab = Lab::new(lab.config().clone())?,
+        Verb::Up { hosts: None, .. } => {
+            let host_count = lab.config().host_count;
+            lab = Lab::new(LabConfig { host_count, ..config })?;
+        }
         _ => {}
     }
     match arguments.verb {
@@ -118,6 +121,7 @@ fn status(status: &LabStatus, output: Output) {
     println!("lab '{}' is {state}; controllers run in namespace {}", status.name, status.namespace);
     for host in &status.hosts {
         let mut notes = Vec::new();
+        notes.extend(host.libvirt.as_ref().map(|version| format!("libvirt {version}")));
         notes.extend((!host.powered_on).then(|| "powered off".to_owned()));
         notes.extend((!host.link_up).then(|| "link cut".to_owned()));
         notes.extend(host.unknown.clone());

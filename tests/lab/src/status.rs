@@ -28,6 +28,8 @@ pub struct HostStatus {
     pub address: String,
     /// True when it is powered on.
     pub powered_on: bool,
+    /// Version of its libvirtd, such as `9.0.0`; none when it does not answer.
+    pub libvirt: Option<String>,
     /// False when its cable is cut.
     pub link_up: bool,
     /// The limit on what it sends (10^6 bytes per second); none when it is not shaped.
@@ -77,6 +79,7 @@ impl Lab {
             name: name.to_owned(),
             address: config.host_address(config.host_number(name)?),
             powered_on,
+            libvirt: self.virsh(name, &["version", "--daemon"]).ok().and_then(|t| parse_daemon(&t)),
             link_up,
             sends_at_most_megabytes_per_second: network::shaped_megabytes_per_second(config, name)?,
             tcp_uri: self.tcp_uri(name),
@@ -85,6 +88,12 @@ impl Lab {
             guests,
         })
     }
+}
+
+/// Reads the last line of `virsh version --daemon`.
+fn parse_daemon(said: &str) -> Option<String> {
+    let version = said.lines().find_map(|line| line.strip_prefix("Running against daemon: "))?;
+    Some(version.trim().to_owned())
 }
 
 /// Reads `virsh -q list --all`: id, name and state, the state of one or two words.
@@ -100,6 +109,13 @@ fn parse_list(listing: &str) -> Vec<GuestStatus> {
 #[cfg(test)]
 mod test {
     use super::*;
+
+    #[test]
+    fn daemons() {
+        let said = "Using library: libvirt 9.0.0\nRunning against daemon: 11.3.0\n\n";
+        assert_eq!(parse_daemon(said).as_deref(), Some("11.3.0"));
+        assert_eq!(parse_daemon("error: no connection"), None);
+    }
 
     #[test]
     fn lists() {

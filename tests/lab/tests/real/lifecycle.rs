@@ -10,7 +10,8 @@ use crate::{my_turn, unique};
 fn own_lab() -> Lab {
     let name = unique("whimbrel-test");
     let state_dir = std::env::temp_dir().join(&name);
-    Lab::new(LabConfig { name, state_dir, subnet: "10.78.0".into(), host_count: 2 }).unwrap()
+    Lab::new(LabConfig { name, state_dir, subnet: "10.78.0".into(), host_count: 2, libvirt: None })
+        .unwrap()
 }
 
 /// Ends the lab when the test ends, also when it fails.
