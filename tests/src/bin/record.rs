@@ -22,15 +22,17 @@ use whimbrel_core::{
     digest::Digest,
     migration::MoveState,
     plan::{Parent, PlanReport, Reason, Wave},
-    predict::{MigrationRequest, MigrationSettings, Mode, Transport},
-    telemetry::MigrationRecord,
+    predict::MigrationRequest,
+    settings::{MigrationSettings, Mode, Transport},
+    telemetry::{MigrationRecord, MigrationTrace},
     units::{BytesPerSecond, Span},
 };
 use whimbrel_datasets::{INVENTORY_FILE, TelemetryStore};
 use whimbrel_engine::{Engine, EngineSettings};
 use whimbrel_lab::Lab;
-use whimbrel_models::{Calibration, ReplayPredictor};
+use whimbrel_models::{ReplayPredictor, train::learn};
 use whimbrel_tests::{
+    draw::Draw,
     drive::{self, MemoryJournal},
     lab_cluster,
 };
@@ -72,7 +74,7 @@ fn record(directory: &Path, minutes: u64, migrations: u64) -> Result<(), Box<dyn
     println!("warming up for {} s", WARM_UP.as_secs());
     drive::idle(&mut cluster, WARM_UP);
 
-    let mut choices = Choices(SEED);
+    let mut choices = Choices(Draw::new(SEED));
     let mut history: Vec<MigrationRecord> = Vec::new();
     let whole = Duration::from_secs(minutes * 60);
     for number in 0..migrations {
@@ -194,14 +196,19 @@ fn single_move(
     seed: u64,
 ) -> Result<Plan, Box<dyn Error>> {
     let policy = Policy::default();
-    let predictor = ReplayPredictor { calibration: Calibration::fit(history) };
+    let unwatched =
+        |record: &MigrationRecord| MigrationTrace { record: record.clone(), samples: Vec::new() };
+    let past: Vec<MigrationTrace> = history.iter().map(unwatched).collect();
+    let predictor = ReplayPredictor { model: learn(&past) };
     let predicted = predictor.predict(&MigrationRequest {
+        to: Some(to),
         domain,
         settings: &settings,
         path_bandwidth: policy.limits.path_bandwidth,
         sharing: 1,
         now: snapshot.taken_at,
         seed,
+        qemu: snapshot.qemu_between(&domain.host, to),
     })?;
     let parent = Parent {
         snapshot: Digest::of(snapshot),
@@ -227,22 +234,10 @@ fn single_move(
     Ok(Plan::seal(goal, parent, report, vec![Wave { moves: vec![one] }], Vec::new()))
 }
 
-/// Splitmix64 (Steele et al., OOPSLA 2014): enough for choices, the same everywhere.
-struct Choices(u64);
+/// What is drawn for each migration.
+struct Choices(Draw);
 
 impl Choices {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
-
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-
     /// A running domain and another host with room for it.
     fn domain_and_target<'a>(&mut self, snapshot: &'a Snapshot) -> Option<(&'a Domain, HostId)> {
         let possible: Vec<(&Domain, &HostId)> = snapshot
@@ -253,16 +248,17 @@ impl Choices {
                 domain.host != **host && room(snapshot, host) >= domain.memory.get()
             })
             .collect();
-        (!possible.is_empty()).then(|| self.of(&possible)).map(|(d, host)| (d, host.clone()))
+        (!possible.is_empty()).then(|| self.0.of(&possible)).map(|(d, host)| (d, host.clone()))
     }
 
     fn settings(&mut self) -> MigrationSettings {
         let caps = [6, 8, 10, 12, 16, 20, 30, 40, 60];
         MigrationSettings {
             mode: Mode::PreCopy,
-            transport: self.of(&[Transport::Tcp, Transport::Tls]),
-            bandwidth_limit: Some(BytesPerSecond::mib(self.of(&caps))),
-            downtime_limit: Span::from_millis(self.of(&[100, 300, 500])),
+            transport: self.0.of(&[Transport::Tcp, Transport::Tls]),
+            bandwidth_limit: Some(BytesPerSecond::mib(self.0.of(&caps))),
+            downtime_limit: Span::from_millis(self.0.of(&[100, 300, 500])),
+            ..MigrationSettings::default()
         }
     }
 }
