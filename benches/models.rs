@@ -6,7 +6,7 @@ use std::{hint::black_box, time::Duration};
 use criterion::{Criterion, criterion_group, criterion_main};
 use whimbrel_benches::cluster::Cluster;
 use whimbrel_core::Predictor;
-use whimbrel_models::{ReplayPredictor, fit::CurveFit};
+use whimbrel_models::{CurveFit, Evidence, ReplayPredictor};
 
 fn predict(c: &mut Criterion) {
     let cluster = Cluster::new(3, 9);
@@ -20,7 +20,8 @@ fn predict(c: &mut Criterion) {
     });
     group.bench_function("fit of a curve to 4 readings", |b| {
         b.iter(|| {
-            let fit = CurveFit::new(black_box(&domain.dirty), domain.memory);
+            let fit =
+                CurveFit::new(black_box(&Evidence::of_readings(&domain.dirty, domain.memory)));
             fit.expect("readings within its memory").curve(domain.memory)
         });
     });

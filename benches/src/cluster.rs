@@ -12,6 +12,7 @@ use whimbrel_core::{
     digest::Digest,
     plan::{Parent, PlanReport, Reason, Wave},
     predict::{MigrationRequest, PredictError},
+    settings::QemuVersion,
     units::{Bytes, MilliCores, Span, Timestamp},
 };
 use whimbrel_planner::PlanRequest;
@@ -43,6 +44,7 @@ impl Cluster {
             memory: Bytes::mib(per_host * 8 * 1024),
             cpu_used: None,
             migration_bandwidth: None,
+            qemu: None,
         };
         let ids: Vec<HostId> = (0..hosts).map(host_id).collect();
         let overloaded = hosts.div_ceil(4);
@@ -81,12 +83,14 @@ impl Cluster {
     /// A question about the migration of `domain` over a path of its own.
     pub fn migration<'a>(&'a self, domain: &'a Domain) -> MigrationRequest<'a> {
         MigrationRequest {
+            to: None,
             domain,
             settings: &self.policy.migration,
             path_bandwidth: self.policy.limits.path_bandwidth,
             sharing: 1,
             now: NOW,
             seed: SEED,
+            qemu: QemuVersion::default(),
         }
     }
 

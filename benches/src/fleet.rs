@@ -120,7 +120,11 @@ impl HostSource for Answering {
         }
         self.cycles += 1;
         Ok(HostReading {
-            facts: Some(NodeFacts { cpu: MilliCores::cores(64), memory: Bytes::mib(512 << 10) }),
+            facts: Some(NodeFacts {
+                cpu: MilliCores::cores(64),
+                memory: Bytes::mib(512 << 10),
+                qemu: None,
+            }),
             cpu_busy: Some(Span::from_seconds(self.cycles)),
             memory_total: Some(Bytes::mib(512 << 10)),
             memory_free: Some(Bytes::mib(128 << 10)),

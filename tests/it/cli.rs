@@ -106,6 +106,32 @@ fn a_drain_goes_from_snapshot_to_plan_to_simulation_to_report() {
 }
 
 #[test]
+fn predictions_are_judged_and_a_model_is_learnt() {
+    let place = Place::empty();
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/../datasets/recorded");
+    let ran =
+        place.run(&["evaluate", "--data", recorded, "--cross-validate", "3", "--report", "r"]);
+    ran.ends_with(0).names(&["r/evaluation.html"]);
+    for model in ["whimbrel", "geometric rounds", "drain to zero", "support vectors"] {
+        assert!(ran.stdout.contains(model), "{model}: {ran:?}");
+    }
+    assert!(place.read("r/evaluation.html").contains("geometric rounds"));
+
+    let ran = place.run(&["evaluate", "--data", recorded]);
+    ran.ends_with(2).names(&["behaviours.toml", "--cross-validate"]);
+    let ran = place.run(&["evaluate", "--data", recorded, "--cross-validate", "1"]);
+    ran.ends_with(2).names(&["2 guests and 2 parts"]);
+    let ran = place.run(&["evaluate", "--public", "lordwicked"]);
+    ran.ends_with(2).names(&["lordwicked-qemu-mig", "WHIMBREL_PUBLIC_DATA"]);
+
+    let ran = place.run(&["train", "--data", recorded, "--out", "model.json"]);
+    ran.ends_with(0).names(&["model.json"]);
+    assert!(place.read("model.json").contains("fixed_spread"));
+    let ran = place.run(&["train", "--data", "nowhere"]);
+    ran.ends_with(2).names(&["nowhere"]);
+}
+
+#[test]
 fn nothing_to_do_and_a_failed_check_are_1() {
     let place = Place::with_plan();
     let idle = place.run(&["plan", "balance", "--snapshot", "snapshot.json"]);

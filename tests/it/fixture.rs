@@ -47,6 +47,7 @@ pub(crate) fn snapshot() -> Snapshot {
         memory: Bytes::mib(16 * 1024),
         cpu_used: Some(MilliCores::new(2000)),
         migration_bandwidth: None,
+        qemu: None,
     };
     let hosts = ["h1", "h2", "h3"].map(|name| (host_id(name), host.clone()));
     let mut snapshot = Snapshot {

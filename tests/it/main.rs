@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod choosing;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod fixture;

@@ -6,20 +6,23 @@
 use std::collections::BTreeMap;
 
 use whimbrel_core::{
-    Domain, Goal, HostId, HostState, Plan, Policy, Prediction, Predictor as _, Snapshot, VmId,
+    Domain, Goal, HostId, HostState, Plan, Policy, Prediction, Snapshot, VmId,
     check::{self, Note},
     plan::Term,
-    predict::MigrationRequest,
     telemetry::MigrationRecord,
     units::{Bytes, BytesPerSecond, Share, Span, Timestamp},
 };
-use whimbrel_models::{Calibration, ReplayPredictor};
+use whimbrel_models::{CurveFit, Evidence, Model, ReplayPredictor};
 use whimbrel_planner::{PlanFailure, PlanRequest};
 use whimbrel_simulator::{
     Bands, Outcome, Physics, Replay, SimulationOptions, content_of, simulate, simulate_many,
 };
 
 use crate::Failure;
+
+mod ask;
+
+pub use ask::{Explanation, Question};
 
 /// Simulations behind a band: enough for a 95th percentile that is not simply the worst.
 const SEEDS: u64 = 20;
@@ -82,13 +85,13 @@ impl Proof {
 }
 
 impl Advisor {
-    /// Under `policy`, taught by `history`.
-    pub fn new(policy: Policy, history: &[MigrationRecord]) -> Self {
+    /// Under `policy`: `model` predicts, `history` teaches the simulator.
+    pub fn new(policy: Policy, model: Model, history: &[MigrationRecord]) -> Self {
         let physics =
             Physics { link_bandwidth: policy.limits.path_bandwidth, ..Physics::default() };
         Self {
             policy,
-            predictor: ReplayPredictor { calibration: Calibration::fit(history) },
+            predictor: ReplayPredictor { model },
             physics: physics.learnt(history),
             content: content_of(history),
         }
@@ -100,11 +103,12 @@ impl Advisor {
     }
 
     /// What past migrations taught.
-    pub fn calibration(&self) -> &Calibration {
-        &self.predictor.calibration
+    pub fn model(&self) -> &Model {
+        &self.predictor.model
     }
 
-    /// What migrating `vm` would cost: to `to`, or to every host that is up and not its own.
+    /// What migrating `vm` as the policy says would cost: to `to`, or to every host that is up
+    /// and not its own.
     ///
     /// # Errors
     /// [`Failure`] when VM or host is unknown, or no honest answer exists.
@@ -115,29 +119,8 @@ impl Advisor {
         to: Option<&HostId>,
         seed: u64,
     ) -> Result<Vec<(HostId, Prediction)>, Failure> {
-        let snapshot = &situation.snapshot;
-        let placement = snapshot.placement().map_err(Failure::invalid)?;
-        let domain = *placement.get(vm).ok_or_else(|| {
-            let known = placement.keys().map(|vm| vm.as_str()).collect::<Vec<_>>().join(", ");
-            Failure::not_found(format!(
-                "domain {vm} is not in the snapshot (hint: domains are {known})"
-            ))
-        })?;
-        targets(snapshot, domain, to)?
-            .into_iter()
-            .map(|host| {
-                let request = MigrationRequest {
-                    domain,
-                    settings: &self.policy.migration,
-                    path_bandwidth: self.path(snapshot, &domain.host, host),
-                    sharing: 1,
-                    now: situation.now,
-                    seed,
-                };
-                let prediction = self.predictor.predict(&request).map_err(Failure::invalid)?;
-                Ok((host.clone(), prediction))
-            })
-            .collect()
+        let settings = &self.policy.migration;
+        self.answer(situation, &Question { vm, to, settings, seed })
     }
 
     /// What the path carries: measured where migrations ran, assumed by the policy elsewhere.
@@ -267,7 +250,8 @@ impl Advisor {
 
     /// The fitted unique-dirty curve of `domain` at `windows`, where it has readings.
     pub fn curve(&self, domain: &Domain, windows: &[Span]) -> Option<Vec<(Span, Bytes)>> {
-        let fit = whimbrel_models::fit::CurveFit::new(&domain.dirty, domain.memory).ok()?;
+        let evidence = Evidence::of_readings(&domain.dirty, domain.memory);
+        let fit = CurveFit::new(&evidence).ok()?;
         let curve = fit.curve(domain.memory);
         Some(windows.iter().map(|window| (*window, curve.unique(*window))).collect())
     }

@@ -33,6 +33,8 @@ pub struct Config {
     /// The policy file; without one, the documented defaults.
     #[serde(default)]
     pub policy: Option<PathBuf>,
+    /// The model file that `whimbrel train` wrote; without one, telemetry teaches at every start.
+    pub model: Option<PathBuf>,
     /// The hosts. At least one; names are unique.
     #[serde(rename = "host", default)]
     pub hosts: Vec<HostConfig>,
@@ -241,10 +243,16 @@ impl Config {
         against(&mut self.state_directory);
         against(&mut self.collect.telemetry_directory);
         let serve = &mut self.serve;
-        [&mut self.policy, &mut serve.certificate, &mut serve.key, &mut serve.client_authority]
-            .into_iter()
-            .flatten()
-            .for_each(against);
+        [
+            &mut self.policy,
+            &mut self.model,
+            &mut serve.certificate,
+            &mut serve.key,
+            &mut serve.client_authority,
+        ]
+        .into_iter()
+        .flatten()
+        .for_each(against);
     }
 }
 

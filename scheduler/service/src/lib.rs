@@ -15,6 +15,7 @@ pub mod files;
 pub mod grpc;
 pub mod report;
 pub mod scene;
+pub mod teaching;
 #[cfg(feature = "libvirt")]
 pub mod wiring;
 

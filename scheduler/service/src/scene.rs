@@ -8,7 +8,7 @@ use std::path::Path;
 
 use whimbrel_core::{
     Policy, Snapshot,
-    telemetry::{DirtySample, MigrationRecord},
+    telemetry::{DirtySample, MigrationRecord, MigrationTrace},
     units::{Span, Timestamp},
 };
 use whimbrel_datasets::{SnapshotSource, TelemetryReader};
@@ -17,6 +17,7 @@ use whimbrel_simulator::Replay;
 use crate::{
     Failure,
     advice::{Advisor, Situation},
+    teaching,
 };
 
 /// Readings of a domain that make an answer worth giving: two points of its curve.
@@ -36,9 +37,20 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// `situation` under `policy`, with a `history` to learn from.
-    pub fn new(situation: Situation, policy: Policy, history: Vec<MigrationRecord>) -> Self {
-        Self { advisor: Advisor::new(policy, &history), situation, history }
+    /// `situation` under `policy`, with a `past` to learn from and a `model` file, where one is
+    /// named.
+    ///
+    /// # Errors
+    /// [`Failure`] naming a model file that cannot be used.
+    pub fn new(
+        situation: Situation,
+        policy: Policy,
+        past: &[MigrationTrace],
+        model: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let history: Vec<MigrationRecord> = past.iter().map(|t| t.record.clone()).collect();
+        let advisor = Advisor::new(policy, teaching::model(model, past)?, &history);
+        Ok(Self { situation, advisor, history })
     }
 
     /// A moment of recorded telemetry; its last one without `at`. Only migrations that were over
@@ -50,6 +62,7 @@ impl Scene {
         directory: &Path,
         at: Option<Timestamp>,
         policy: Policy,
+        model: Option<&Path>,
     ) -> Result<Self, Failure> {
         let source = SnapshotSource::load(directory).map_err(Failure::invalid)?;
         let last = source.time_range().map(|(_, last)| last).ok_or_else(|| {
@@ -58,23 +71,23 @@ impl Scene {
         })?;
         let now = at.unwrap_or(last);
         let snapshot = source.at(now).map_err(Failure::invalid)?;
-        let history = history(directory)?.into_iter().filter(|r| r.at + r.wall <= now).collect();
+        let over = |trace: &MigrationTrace| trace.record.at + trace.record.wall <= now;
+        let past: Vec<MigrationTrace> = history(directory)?.into_iter().filter(over).collect();
         let replay = Some(replay(&source, &snapshot));
-        Ok(Self::new(Situation { snapshot, now, replay }, policy, history))
+        Self::new(Situation { snapshot, now, replay }, policy, &past, model)
     }
 }
 
-/// Migrations recorded in `directory`, oldest first; none where it does not exist.
+/// Migrations recorded in `directory` with what was seen of them, oldest first; none where it
+/// does not exist.
 ///
 /// # Errors
 /// [`Failure`] naming the file that cannot be read.
-pub fn history(directory: &Path) -> Result<Vec<MigrationRecord>, Failure> {
+pub fn history(directory: &Path) -> Result<Vec<MigrationTrace>, Failure> {
     if !directory.is_dir() {
         return Ok(Vec::new());
     }
-    TelemetryReader::open(directory)
-        .and_then(|reader| reader.migrations())
-        .map_err(Failure::invalid)
+    TelemetryReader::open(directory).and_then(|reader| reader.traces()).map_err(Failure::invalid)
 }
 
 /// What telemetry in `directory` says of the day before `now`; `None` where it does not exist.

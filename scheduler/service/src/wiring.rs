@@ -90,6 +90,7 @@ pub fn daemon(config: &Config, policy: Policy) -> Result<crate::daemon::Daemon, 
         policy,
         pace: crate::daemon::Pace::default(),
         telemetry: config.collect.telemetry_directory.clone(),
+        model: config.model.clone(),
     })
 }
 

@@ -104,6 +104,17 @@ fn settings_that_no_hypervisor_takes() {
         .names(&["policy.toml", "migration.bandwidth_limit"])
         .hints("1 MiB/s or more");
     limit("path_bandwidth = \"1 B/s\"").names(&["limits.path_bandwidth"]).hints("1 KiB/s");
+    let settings = [
+        ("compression = \"zstd\"", "migration.compression", "2 channels"),
+        ("compression = { xbzrle = { cache = \"5000 B\" } }", "migration.compression", "64 MiB"),
+        ("channels = 0", "migration.channels", "1 to 255"),
+        ("throttle = { initial_percent = 0, increment_percent = 10 }", "migration.throttle", "20"),
+    ];
+    for (line, key, hint) in settings {
+        refused(&format!("{MIGRATION}downtime_limit = \"1 s\"\n{line}\n"))
+            .names(&["policy.toml", key])
+            .hints(hint);
+    }
 }
 
 #[test]

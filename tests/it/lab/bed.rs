@@ -15,12 +15,12 @@ use whimbrel_core::{
     Plan, Policy, Snapshot,
     cluster::DirtyReading,
     ports::{Journal as _, Record},
-    predict::Transport,
+    settings::Transport,
     telemetry::MigrationRecord,
     units::{Bytes, BytesPerSecond, Span},
 };
 use whimbrel_datasets::TelemetryReader;
-use whimbrel_lab::{GuestSpec, Lab, LabConfig, Load, capability, lab_or_skip};
+use whimbrel_lab::{GuestSpec, Lab, LabConfig, Load, Order, capability, lab_or_skip};
 use whimbrel_tests::lab_cluster;
 
 use super::running::Running;
@@ -28,8 +28,8 @@ use crate::program::{PROGRAM, Ran, free_of_settings};
 
 /// Working set of [`Bed::start`]'s guests.
 const WORKING_SET_MIB: u32 = 24;
-/// What they rewrite.
-const RATE_KIB_PER_SECOND: u32 = 256;
+/// What calm guests rewrite.
+const CALM_KIB_PER_SECOND: u32 = 256;
 
 /// A lab and a directory that the program runs in.
 pub(super) struct Bed {
@@ -55,7 +55,8 @@ impl Bed {
         }
         let name = format!("whimbrel-it-{}", std::process::id());
         let state_dir = std::env::temp_dir().join(&name);
-        let config = LabConfig { name, state_dir, subnet: "10.79.0".into(), host_count: 3 };
+        let config =
+            LabConfig { name, state_dir, subnet: "10.79.0".into(), host_count: 3, libvirt: None };
         let lab = Lab::new(config).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let config = lab_cluster::configure(&lab, directory.path()).unwrap();
@@ -72,10 +73,17 @@ impl Bed {
     }
 
     fn policy(&self, name: &str, transport: Transport, mib_per_second: u64, age_max: Span) {
+        self.write_policy(name, |policy| {
+            policy.migration.transport = transport;
+            policy.migration.bandwidth_limit = Some(BytesPerSecond::mib(mib_per_second));
+            policy.limits.snapshot_age_max = age_max;
+        });
+    }
+
+    /// Writes the lab's policy with a change, as `NAME.toml`.
+    pub(super) fn write_policy(&self, name: &str, change: impl FnOnce(&mut Policy)) {
         let mut policy: Policy = toml::from_str(lab_cluster::policy()).unwrap();
-        policy.migration.transport = transport;
-        policy.migration.bandwidth_limit = Some(BytesPerSecond::mib(mib_per_second));
-        policy.limits.snapshot_age_max = age_max;
+        change(&mut policy);
         fs::write(self.path(&format!("{name}.toml")), toml::to_string(&policy).unwrap()).unwrap();
     }
 
@@ -109,9 +117,15 @@ impl Bed {
 
     /// Starts a calm guest: 24 MiB that it writes slowly.
     pub(super) fn start(&self, host: &str, name: &str) {
+        self.start_at(CALM_KIB_PER_SECOND, host, name);
+    }
+
+    /// Starts a guest that rewrites its 24 MiB at a rate, here and there.
+    pub(super) fn start_at(&self, kib_per_second: u32, host: &str, name: &str) {
         let load = Load {
             working_set_mib: Some(WORKING_SET_MIB),
-            rate_kib_per_second: Some(RATE_KIB_PER_SECOND),
+            rate_kib_per_second: Some(kib_per_second),
+            order: Some(Order::Random),
             ..Load::default()
         };
         let spec = GuestSpec { memory_mib: 64, load, ..GuestSpec::mini(name) };
@@ -125,15 +139,27 @@ impl Bed {
     }
 
     /// A plan to drain `host` of guests of [`Bed::start`], from a look at the hosts right now.
-    /// What the guests dirty is known and need not be measured.
     pub(super) fn plan_drain(&self, host: &str, policy: &str, out: &str) -> Plan {
+        self.plan_drain_at(CALM_KIB_PER_SECOND, host, policy, out)
+    }
+
+    /// The same of guests of [`Bed::start_at`]. What they dirty at
+    /// most is known and need not be measured.
+    pub(super) fn plan_drain_at(
+        &self,
+        kib_per_second: u32,
+        host: &str,
+        policy: &str,
+        out: &str,
+    ) -> Plan {
         self.run(&["inventory", "--watch", "0 s", "--save", "seen.json"]).ends_with(0);
         let mut seen: Snapshot =
             serde_json::from_slice(&fs::read(self.path("seen.json")).unwrap()).unwrap();
         let at = seen.taken_at;
         let reading = |seconds: u64| DirtyReading {
             window: Span::from_seconds(seconds),
-            unique: Bytes::new(seconds * u64::from(RATE_KIB_PER_SECOND) * 1024),
+            unique: Bytes::new(seconds * u64::from(kib_per_second) * 1024)
+                .min(Bytes::mib(WORKING_SET_MIB.into())),
             measured_at: at,
         };
         for domain in &mut seen.domains {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use whimbrel_core::{migration::MoveState, ports::Entry, predict::Transport};
+use whimbrel_core::{migration::MoveState, ports::Entry, settings::Transport};
 use whimbrel_tests::lab_cluster;
 
 use super::bed::Bed;

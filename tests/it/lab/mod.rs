@@ -2,6 +2,7 @@
 
 mod bed;
 mod drain;
+mod modes;
 mod refusals;
 mod running;
 mod trouble;
@@ -14,9 +15,11 @@ type Step = (&'static str, fn(&Bed));
 #[test]
 fn the_program_on_real_hosts() {
     let Some(bed) = Bed::up("the_program_on_real_hosts") else { return };
-    let steps: [Step; 7] = [
+    let steps: [Step; 9] = [
         ("a drain arrives as predicted", drain::arrives),
         ("both transports carry a migration", drain::both_transports),
+        ("every mode carries a guest whole", modes::carry),
+        ("post-copy has no way back", modes::no_way_back),
         ("stale and edited plans change nothing", refusals::stale_and_edited),
         ("one plan at a time", refusals::beside_another),
         ("killed and resumed", trouble::killed_and_resumed),

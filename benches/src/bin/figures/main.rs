@@ -84,7 +84,7 @@ fn measured(group: Group, places: &Places) -> Vec<Line> {
     eprintln!("measuring: {}", group.name());
     let mut found = Found::default();
     let outcome = match group {
-        Group::Timings => timings::measure(&mut found),
+        Group::Timings => timings::measure(places, &mut found),
         Group::Predictions => predictions::measure(places, &mut found),
         Group::Demo => demo::measure(places, &mut found),
         Group::Lab => lab::measure(places, &mut found),

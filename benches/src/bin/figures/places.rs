@@ -37,6 +37,11 @@ impl Places {
         self.root.join("datasets/recorded")
     }
 
+    /// The measured migrations that come with the project.
+    pub(crate) fn campaign(&self) -> PathBuf {
+        self.root.join("datasets/campaign")
+    }
+
     /// A program of this workspace.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf, String> {
         let path = self.programs.join(name);

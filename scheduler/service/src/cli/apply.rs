@@ -79,7 +79,7 @@ mod live {
     ) -> Result<Ending, Failure> {
         let mut cluster = wiring::cluster(config, Keep::Nothing)?;
         let snapshot = watch::until_measured(&mut cluster, None, Span::ZERO);
-        let scene = source::scene_of(snapshot, config, source::policy(common, config)?)?;
+        let scene = source::scene_of(snapshot, common, config, source::policy(common, config)?)?;
         let notes = scene.advisor.check(&plan, &scene.situation)?;
         let proof = scene.advisor.prove(&plan, &scene.situation)?;
         let proposal = Proposal { plan, notes, proof };

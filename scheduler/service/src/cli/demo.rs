@@ -58,7 +58,7 @@ struct CandidateJson {
 pub(super) fn run(common: &Common, own: &DemoArguments) -> Result<Ending, Failure> {
     let policy_file = own.data.join(POLICY_FILE);
     let policy = files::read_policy(common.policy.as_deref().or(Some(&policy_file)))?;
-    let scene = Scene::recorded(&own.data, own.at, policy)?;
+    let scene = Scene::recorded(&own.data, own.at, policy, common.model.as_deref())?;
     let snapshot = &scene.situation.snapshot;
     if common.output == Format::Table {
         say!(

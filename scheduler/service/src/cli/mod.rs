@@ -20,10 +20,15 @@ macro_rules! say {
 }
 
 mod apply;
+mod choose;
 mod collect;
 mod demo;
+mod evaluate;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
 mod executed;
+mod explain;
+mod forecast;
+mod how;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
 mod interrupt;
 mod inventory;
@@ -40,8 +45,10 @@ mod serve;
 mod simulate;
 mod source;
 mod table;
+mod train;
 #[cfg(feature = "libvirt")]
 mod watch;
+mod window;
 
 /// Predictive live migration for libvirt/QEMU clusters.
 ///
@@ -59,6 +66,7 @@ struct Arguments {
 
 /// What every verb understands.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every verb")]
 struct Common {
     /// Configuration file: hosts, collection, daemon
     #[arg(long, short, global = true, env = "WHIMBREL_CONFIG", default_value = "whimbrel.toml")]
@@ -69,6 +77,9 @@ struct Common {
     /// Policy file; the configuration's, or else the defaults
     #[arg(long, global = true, env = "WHIMBREL_POLICY")]
     policy: Option<PathBuf>,
+    /// Model file from `whimbrel train`; the configuration's, or else what telemetry teaches
+    #[arg(long, global = true, env = "WHIMBREL_MODEL")]
+    model: Option<PathBuf>,
     /// How answers are printed
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -97,6 +108,8 @@ enum Verb {
     Inventory(inventory::InventoryArguments),
     /// Predict what a migration would cost
     Predict(predict::PredictArguments),
+    /// Forecast a domain's dirty level and CPU load
+    Forecast(forecast::ForecastArguments),
     /// Plan moves, check the plan and show what the simulator says of it; changes nothing
     Plan(plan::PlanArguments),
     /// Run a plan in the simulator
@@ -107,6 +120,10 @@ enum Verb {
     Report(report::ReportArguments),
     /// Plan, simulate and compare a drain and a balance on recorded telemetry
     Demo(demo::DemoArguments),
+    /// Learn a model of migration costs from recorded telemetry, into a file
+    Train(train::TrainArguments),
+    /// Judge predictions on measured migrations, beside published models
+    Evaluate(evaluate::EvaluateArguments),
     /// Run collector and engine as a daemon with a gRPC API
     #[cfg(feature = "serve")]
     Serve(serve::ServeArguments),
@@ -157,11 +174,14 @@ fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
         Verb::Collect(own) => collect::run(common, own),
         Verb::Inventory(own) => inventory::run(common, own),
         Verb::Predict(own) => predict::run(common, own),
+        Verb::Forecast(own) => forecast::run(common, own),
         Verb::Plan(own) => plan::run(common, own),
         Verb::Simulate(own) => simulate::run(common, own),
         Verb::Apply(own) => apply::run(common, own),
         Verb::Report(own) => report::run(common, own),
         Verb::Demo(own) => demo::run(common, own),
+        Verb::Train(own) => train::run(common, own),
+        Verb::Evaluate(own) => evaluate::run(common, own),
         #[cfg(feature = "serve")]
         Verb::Serve(own) => serve::run(common, own),
     }

@@ -102,17 +102,30 @@ pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending
             if own.seed != predict::SEED {
                 return Err(only_here("--seed of a prediction", "the daemon has its own"));
             }
+            if own.window.before.is_some() {
+                return Err(only_here("--before", "the daemon gives no history"));
+            }
+            if own.how.given() || own.choosing.choose || own.explain {
+                return Err(only_here(
+                    "other settings, --choose and --explain",
+                    "the API predicts what the daemon's policy says",
+                ));
+            }
             predict::show(common, &own.vm, client()?.predict(&own.vm, own.to.as_ref())?)
         }
         Verb::Plan(own) => planned(common, own, &client),
         Verb::Simulate(own) => simulated(common, own, &client),
         Verb::Apply(own) => applied(own, &client),
-        Verb::Collect(_) | Verb::Report(_) | Verb::Demo(_) | Verb::Serve(_) => {
-            Err(Failure::invalid(
-                "this verb does not work through an endpoint \
+        Verb::Collect(_)
+        | Verb::Forecast(_)
+        | Verb::Report(_)
+        | Verb::Demo(_)
+        | Verb::Train(_)
+        | Verb::Evaluate(_)
+        | Verb::Serve(_) => Err(Failure::invalid(
+            "this verb does not work through an endpoint \
                  (hint: leave out --endpoint and WHIMBREL_ENDPOINT)",
-            ))
-        }
+        )),
     }
 }
 

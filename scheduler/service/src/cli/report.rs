@@ -118,7 +118,7 @@ pub(super) fn write_report(
 }
 
 /// The command as it was given, quoted for a shell.
-fn command() -> String {
+pub(super) fn command() -> String {
     let quoted = |word: String| {
         let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@".contains(c);
         if word.chars().all(plain) && !word.is_empty() {

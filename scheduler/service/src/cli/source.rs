@@ -52,19 +52,17 @@ impl SourceArguments {
             let snapshot = files::read_snapshot(path)?;
             let now = snapshot.taken_at;
             let situation = Situation { snapshot, now, replay: None };
-            return Ok(Scene::new(
-                situation,
-                files::read_policy(common.policy.as_deref())?,
-                Vec::new(),
-            ));
+            let policy = files::read_policy(common.policy.as_deref())?;
+            return Scene::new(situation, policy, &[], common.model.as_deref());
         }
         if let Some(directory) = &self.telemetry {
             let policy = files::read_policy(common.policy.as_deref())?;
-            return Scene::recorded(directory, self.at.or(moment), policy);
+            let model = common.model.as_deref();
+            return Scene::recorded(directory, self.at.or(moment), policy, model);
         }
         let config = Config::load(&common.config, &common.set)?;
         let policy = policy(common, &config)?;
-        live(&config, policy, self.watch)
+        live(common, &config, policy, self.watch)
     }
 }
 
@@ -73,8 +71,14 @@ pub(super) fn policy(common: &Common, config: &Config) -> Result<Policy, Failure
     files::read_policy(common.policy.as_deref().or(config.policy.as_deref()))
 }
 
+/// The model file: named on the command line or by the configuration.
 #[cfg(feature = "libvirt")]
-fn live(config: &Config, policy: Policy, watch: Span) -> Result<Scene, Failure> {
+pub(super) fn model<'a>(common: &'a Common, config: &'a Config) -> Option<&'a std::path::Path> {
+    common.model.as_deref().or(config.model.as_deref())
+}
+
+#[cfg(feature = "libvirt")]
+fn live(common: &Common, config: &Config, policy: Policy, watch: Span) -> Result<Scene, Failure> {
     use whimbrel_core::Cluster as _;
 
     use crate::wiring::{self, Keep};
@@ -82,23 +86,29 @@ fn live(config: &Config, policy: Policy, watch: Span) -> Result<Scene, Failure> 
     let mut cluster = wiring::cluster(config, Keep::Nothing)?;
     let kept = scene::kept(&config.collect.telemetry_directory, cluster.now())?;
     let snapshot = super::watch::until_measured(&mut cluster, kept.as_ref(), watch);
-    scene_of(snapshot, config, policy)
+    scene_of(snapshot, common, config, policy)
 }
 
 /// A live snapshot, with what was kept of the past to learn from and to replay.
 #[cfg(feature = "libvirt")]
 pub(super) fn scene_of(
     snapshot: whimbrel_core::Snapshot,
+    common: &Common,
     config: &Config,
     policy: Policy,
 ) -> Result<Scene, Failure> {
     let directory = &config.collect.telemetry_directory;
     let kept = scene::kept(directory, snapshot.taken_at)?;
     let situation = scene::live(snapshot, kept.as_ref());
-    Ok(Scene::new(situation, policy, scene::history(directory)?))
+    Scene::new(situation, policy, &scene::history(directory)?, model(common, config))
 }
 
 #[cfg(not(feature = "libvirt"))]
-fn live(_config: &Config, _policy: Policy, _watch: Span) -> Result<Scene, Failure> {
+fn live(
+    _common: &Common,
+    _config: &Config,
+    _policy: Policy,
+    _watch: Span,
+) -> Result<Scene, Failure> {
     Err(super::without_libvirt())
 }

@@ -4,14 +4,14 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use whimbrel_core::predict::Quantiles;
 
 /// A borderless table with `heads`; columns whose head begins with `>` are aligned to the right.
-pub(super) fn table(heads: &[&str]) -> Table {
+pub(super) fn table<H: AsRef<str>>(heads: &[H]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heads.iter().map(|head| head.trim_start_matches('>')));
+    table.set_header(heads.iter().map(|head| head.as_ref().trim_start_matches('>')));
     for (index, head) in heads.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {
             column.set_padding((0, 2));
-            if head.starts_with('>') {
+            if head.as_ref().starts_with('>') {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }

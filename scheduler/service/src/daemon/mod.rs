@@ -23,7 +23,7 @@ use whimbrel_core::{
 };
 use whimbrel_engine::{Engine, EngineSettings};
 
-use crate::{Failure, advice::Advisor};
+use crate::{Failure, advice::Advisor, teaching};
 
 mod backend;
 mod board;
@@ -58,6 +58,8 @@ pub struct Parts<W, J> {
     pub pace: Pace,
     /// Where telemetry and records of migrations are kept.
     pub telemetry: PathBuf,
+    /// The model file, where one is named.
+    pub model: Option<PathBuf>,
 }
 
 /// How often the engine's thread ticks.
@@ -105,7 +107,7 @@ impl Daemon {
     pub fn start<W: World, J: Journal + Send + 'static>(
         parts: Parts<W, J>,
     ) -> Result<Self, Failure> {
-        let Parts { mut world, journal, policy, settings, pace, telemetry } = parts;
+        let Parts { mut world, journal, policy, settings, pace, telemetry, model } = parts;
         let records = journal.records().map_err(Failure::unavailable)?;
         let executions = Engine::executions(&records).map_err(Failure::conflict)?;
         let engine = Engine::recover(&records, settings).map_err(Failure::conflict)?;
@@ -119,7 +121,10 @@ impl Daemon {
         }
         let past = Arc::new(Past::new(telemetry));
         let history = past.history(&executions);
-        let board = Arc::new(Board::new(Advisor::new(policy.clone(), &history), executions));
+        let model = teaching::model(model.as_deref(), &history)?;
+        let history: Vec<_> = history.into_iter().map(|trace| trace.record).collect();
+        let advisor = Advisor::new(policy.clone(), model, &history);
+        let board = Arc::new(Board::new(advisor, executions));
         let (commands, inbox) = mpsc::channel();
         let (fault_sender, fault) = watch::channel(None);
         let worker = Worker {

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use whimbrel_core::{Snapshot, telemetry::MigrationRecord};
+use whimbrel_core::{
+    Snapshot,
+    telemetry::{MigrationRecord, MigrationTrace},
+};
 use whimbrel_datasets::{SnapshotSource, TelemetryStore};
 use whimbrel_engine::Execution;
 
@@ -33,14 +36,15 @@ impl Past {
 
     /// Recorded migrations, with those of the last of `executions`: a program that was killed
     /// right after a plan ended did not come to store them.
-    pub(super) fn history(&self, executions: &[Execution]) -> Vec<MigrationRecord> {
+    pub(super) fn history(&self, executions: &[Execution]) -> Vec<MigrationTrace> {
         let mut history = scene::history(&self.directory).unwrap_or_else(|failure| {
             tracing::warn!("past migrations teach nothing: {failure}");
             Vec::new()
         });
         let last = executions.last().filter(|last| last.ended);
-        let known =
-            |one: &MigrationRecord| history.iter().any(|r| r.id == one.id && r.at == one.at);
+        let known = |one: &MigrationRecord| {
+            history.iter().any(|t| t.record.id == one.id && t.record.at == one.at)
+        };
         let lost: Vec<MigrationRecord> = last
             .into_iter()
             .flat_map(|last| &last.records)
@@ -48,7 +52,8 @@ impl Past {
             .cloned()
             .collect();
         self.append(&lost);
-        history.extend(lost);
+        let unwatched = |record| MigrationTrace { record, samples: Vec::new() };
+        history.extend(lost.into_iter().map(unwatched));
         history
     }
 

@@ -9,7 +9,7 @@ use whimbrel_core::{
     Cluster, HostId, OrderId, Plan, PlanId, Policy, Snapshot,
     migration::MoveState,
     ports::{Journal, JournalError, Order, Power, Record, Refusal},
-    telemetry::MigrationRecord,
+    telemetry::{MigrationRecord, MigrationTrace},
     units::Timestamp,
 };
 use whimbrel_engine::{Engine, EngineSettings};
@@ -110,7 +110,11 @@ impl<W: World, J: Journal> Worker<W, J> {
     fn learn(&mut self, records: &[MigrationRecord]) {
         self.past.append(records);
         self.history.extend_from_slice(records);
-        self.board.appoint(Advisor::new(self.policy.clone(), &self.history));
+        let mut model = self.board.advisor().model().clone();
+        for record in records {
+            model.remember(&MigrationTrace { record: record.clone(), samples: Vec::new() });
+        }
+        self.board.appoint(Advisor::new(self.policy.clone(), model, &self.history));
     }
 
     fn leave(&self) {

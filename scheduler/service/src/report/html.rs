@@ -8,19 +8,40 @@ use super::{
 };
 
 /// One section of the page.
-struct Section {
-    id: &'static str,
-    name: &'static str,
+pub(super) struct Section {
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
     /// One sentence on how to read it.
-    about: String,
-    body: String,
+    pub(super) about: String,
+    pub(super) body: String,
 }
 
-/// The whole page. The same model gives the same bytes.
+/// What stands above the sections; markup, but for the title and the command.
+pub(super) struct Head<'a> {
+    pub(super) title: &'a str,
+    pub(super) badge: &'a str,
+    pub(super) lead: String,
+    pub(super) command: &'a str,
+    /// Between the head and the first section.
+    pub(super) tiles: String,
+}
+
+/// The whole page about a plan. The same model gives the same bytes.
 pub fn render(model: &ReportModel) -> String {
-    let sections = sections(model);
-    let links = each(&sections, |s| format!("<a href=\"#{}\">{}</a>", s.id, s.name));
-    let bodies = each(&sections, |s| {
+    let head = Head {
+        title: &model.title,
+        badge: tiles::badge(model),
+        lead: tiles::lead(model),
+        command: &model.command,
+        tiles: tiles::tiles(model),
+    };
+    page(&head, &sections(model))
+}
+
+/// A page of `sections`.
+pub(super) fn page(head: &Head<'_>, sections: &[Section]) -> String {
+    let links = each(sections, |s| format!("<a href=\"#{}\">{}</a>", s.id, s.name));
+    let bodies = each(sections, |s| {
         // How to read a figure helps nobody where there is none.
         let about = if s.body.starts_with(NOTHING) {
             String::new()
@@ -38,13 +59,13 @@ pub fn render(model: &ReportModel) -> String {
          <p class=\"lead\">{lead}</p>\
          <pre class=\"command\"><b>$ </b>{command}</pre><nav>{links}</nav></header>\n\
          {tiles}{bodies}</main></body></html>\n",
-        title = esc(&model.title),
+        title = esc(head.title),
         style = style::sheet(),
         patterns = hosts::PATTERNS,
-        badge = tiles::badge(model),
-        lead = tiles::lead(model),
-        command = esc(&model.command),
-        tiles = tiles::tiles(model),
+        badge = head.badge,
+        lead = head.lead,
+        command = esc(head.command),
+        tiles = head.tiles,
     )
 }
 

@@ -1,12 +1,15 @@
-//! The HTML report: one self-contained page about one plan and what became of it.
+//! HTML reports: self-contained pages about a plan and what became of it, and about how good
+//! predictions are.
 //!
-//! [`ReportModel`] holds what is known, [`render`] turns it into a page with inline style and
-//! inline figures that opens anywhere, prints well and needs no network.
+//! [`ReportModel`] holds what is known of a plan, [`render`] turns it into a page with
+//! inline style and inline figures that opens anywhere, prints well and needs no network;
+//! [`EvaluationModel`] and [`render_evaluation`] do so for predictions.
 //!
 //! Never here: a decision, a clock, a file or a figure that is not derived from the model. The
 //! same model gives the same bytes. Whatever came in as text is escaped.
 
 mod charts;
+pub(crate) mod evaluation;
 mod html;
 mod markup;
 mod model;
@@ -19,5 +22,6 @@ mod terms;
 mod tests;
 mod tiles;
 
+pub use evaluation::{EvaluationModel, render_evaluation};
 pub use html::render;
 pub use model::{ComparisonColumn, Happened, ReportModel};

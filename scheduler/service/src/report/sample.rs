@@ -9,7 +9,8 @@ use whimbrel_core::{
     digest::Digest,
     migration::MoveState,
     plan::{Parent, PlanReport, Reason, Stay, Term, Wave},
-    predict::{Mode, Quantiles, Transport},
+    predict::Quantiles,
+    settings::{Mode, Transport},
     telemetry::MigrationRecord,
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
@@ -54,6 +55,7 @@ fn hosts() -> BTreeMap<HostId, Host> {
         memory: Bytes::mib(memory),
         cpu_used: Some(MilliCores::cores(9)),
         migration_bandwidth: Some(BytesPerSecond::mib(1100)),
+        qemu: None,
     };
     [("h1", one(65536, 24)), ("h2", one(65536, 24)), ("h3", one(98304, 32))]
         .map(|(name, h)| (host(name), h))
@@ -105,6 +107,7 @@ pub(crate) fn prediction(seconds: f64, mib: f64, downtime_ms: f64) -> Prediction
         downtime: spread(downtime_ms).map(|ms| Span::from_seconds_f64(ms / 1e3)),
         stall: None,
         caveats: Vec::new(),
+        impact: None,
     }
 }
 
@@ -114,6 +117,7 @@ pub(crate) fn settings() -> MigrationSettings {
         transport: Transport::Tls,
         bandwidth_limit: None,
         downtime_limit: Span::from_millis(300),
+        ..MigrationSettings::default()
     }
 }
 
@@ -212,6 +216,9 @@ pub(crate) fn record(id: &str, predicted: Prediction, factor: f64) -> MigrationR
         predicted: Some(predicted),
         wall: stats.total_time,
         stats: Some(stats),
+        cpu_used: None,
+        path_bandwidth: None,
+        qemu: None,
     }
 }
 

@@ -57,7 +57,7 @@ fn a_plan_is_executed_watched_and_learnt_from() {
     until("h1 is seen to be empty", || here("h1") == 0);
     let stored = scene::history(lab.telemetry.path()).unwrap();
     assert_eq!(stored.len(), 3);
-    assert_eq!(backend.board.advisor().calibration(), &whimbrel_models::Calibration::fit(&stored));
+    assert_eq!(backend.board.advisor().model().guests.len(), 3, "what it did it learnt from");
 
     let again = backend.apply(&planned.text, planned.plan.digest.as_str()).unwrap_err();
     assert_eq!(again.kind, FailureKind::Conflict);

@@ -56,6 +56,7 @@ impl Lab {
             settings: EngineSettings::default(),
             pace: Pace { executing: Duration::from_millis(1), idle: Duration::from_millis(1) },
             telemetry: self.telemetry.path().to_owned(),
+            model: None,
         })
         .unwrap()
     }

@@ -3,6 +3,7 @@
 //! Plots proper are drawn with plotters; stacked bars and the timeline are written out, because
 //! their labels have to know about each other.
 
+pub(crate) mod coverage;
 pub(crate) mod dirty;
 pub(crate) mod hosts;
 pub(crate) mod palette;

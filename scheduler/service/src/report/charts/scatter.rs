@@ -81,14 +81,19 @@ pub(crate) fn panels(model: &ReportModel) -> String {
     if pairs.is_empty() {
         return nothing("No migration with both a prediction and figures yet.") + &left_out;
     }
-    let word = model.happened.word();
+    let key = key(&pairs_by_run(&pairs));
+    format!("{}{key}{left_out}", of_pairs(&pairs, model.happened.word()))
+}
+
+/// The three panels of `pairs`, which are not none.
+pub(crate) fn of_pairs(pairs: &[Pair<'_>], word: &str) -> String {
     let points = |of: fn(&Pair<'_>) -> Point| pairs.iter().map(of).collect::<Vec<_>>();
     let panels = [
         panel("Total time", Quantity::Seconds, word, &points(Point::total_time)),
         panel("Bytes on the wire", Quantity::Bytes, word, &points(Point::transferred)),
         panel("Downtime", Quantity::Seconds, word, &points(Point::downtime)),
     ];
-    format!("<div class=\"panels\">{}</div>{}{left_out}", panels.concat(), key(&pairs))
+    format!("<div class=\"panels\">{}</div>", panels.concat())
 }
 
 fn panel(name: &str, quantity: Quantity, word: &str, points: &[Point]) -> String {
@@ -148,12 +153,23 @@ fn style(point: &Point) -> ShapeStyle {
     if point.of_this_run { colour.filled() } else { colour.stroke_width((2 * FINE) as u32) }
 }
 
-fn key(pairs: &[Pair<'_>]) -> String {
+/// Which points are of the run that the report is about, as an entry of the key.
+fn pairs_by_run(pairs: &[Pair<'_>]) -> String {
     let this_run = pairs.iter().filter(|p| p.of_this_run).count();
     let earlier = pairs.len() - this_run;
-    let entry = |shape: &str, text: &str| {
-        format!("<span><svg viewBox=\"0 0 22 14\" aria-hidden=\"true\">{shape}</svg>{text}</span>")
-    };
+    entry(
+        "<circle cx=\"6\" cy=\"7\" r=\"4\" class=\"k0\"/><circle cx=\"17\" cy=\"7\" r=\"3.5\" \
+         style=\"fill:none;stroke:var(--c0);stroke-width:2\"/>",
+        &format!("filled: this run ({this_run}); outlined: earlier ({earlier})"),
+    )
+}
+
+fn entry(shape: &str, text: &str) -> String {
+    format!("<span><svg viewBox=\"0 0 22 14\" aria-hidden=\"true\">{shape}</svg>{text}</span>")
+}
+
+/// What the shapes mean, with one `further` entry.
+pub(crate) fn key(further: &str) -> String {
     let bar = "<line x1=\"11\" x2=\"11\" y1=\"0\" y2=\"14\" \
                style=\"stroke:var(--c0);stroke-width:2;stroke-opacity:.45\"/>";
     format!(
@@ -161,11 +177,7 @@ fn key(pairs: &[Pair<'_>]) -> String {
         entry(bar, "predicted 90 % band"),
         entry("<circle cx=\"11\" cy=\"7\" r=\"4\" class=\"k0\"/>", "inside its band"),
         entry("<rect x=\"7\" y=\"3\" width=\"8\" height=\"8\" class=\"k3\"/>", "outside its band"),
-        entry(
-            "<circle cx=\"6\" cy=\"7\" r=\"4\" class=\"k0\"/><circle cx=\"17\" cy=\"7\" r=\"3.5\" \
-             style=\"fill:none;stroke:var(--c0);stroke-width:2\"/>",
-            &format!("filled: this run ({this_run}); outlined: earlier ({earlier})")
-        ),
+        further,
         entry(
             "<line x1=\"3\" x2=\"19\" y1=\"13\" y2=\"1\" style=\"stroke:var(--muted)\"/>",
             "as predicted"
