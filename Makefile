@@ -1,12 +1,12 @@
 # The jobs of the project, one command each. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lab-up lab-down lab-demo figures figures-readme record packages-build packages-libvirt packages-lab
+.PHONY: help demo test lint lab-up lab-down lab-demo figures figures-readme record campaign experiment-timing experiment-choosing packages-build packages-libvirt packages-lab
 
 PACKAGES := tests/setup/packages.sh
 WHIMBREL := target/debug/whimbrel
 
 help: ## List the jobs
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 21
 
 demo: packages-build ## Plan, simulate and compare a drain and a balance on recorded telemetry (no root to run)
 	cargo build --package whimbrel --no-default-features
@@ -48,6 +48,26 @@ record: packages-lab ## Record again what is in datasets/recorded, into target/r
 	target/debug/whimbrel-lab up
 	rm -rf target/recorded
 	target/debug/whimbrel-lab exec target/debug/whimbrel-record target/recorded
+
+campaign: export WHIMBREL_LAB_NAME = campaign
+campaign: export WHIMBREL_LAB_DIR = /tmp/whimbrel-campaign
+campaign: export WHIMBREL_LAB_LIBVIRT = 11.3
+campaign: packages-lab ## Record a thousand migrations of drawn guests into target/campaign (70 minutes; goes on where it was stopped)
+	@$(PACKAGES) lab-libvirt-$$WHIMBREL_LAB_LIBVIRT
+	cargo build --package whimbrel-lab --package whimbrel-tests
+	target/debug/whimbrel-lab up
+	target/debug/whimbrel-lab exec target/debug/whimbrel-campaign target/campaign --compressed-channels
+	target/debug/whimbrel-lab down
+
+experiment-timing: packages-lab ## Requests at drawn phases of cyclic guests: at once, at random, when told (target/experiment, 60 minutes)
+	cargo build --package whimbrel-lab --package whimbrel-tests
+	target/debug/whimbrel-lab up
+	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment timing target/experiment
+
+experiment-choosing: packages-lab ## Drawn cases with settings by Whimbrel, by fixed modes and by time-outs (target/experiment, 30 minutes)
+	cargo build --package whimbrel-lab --package whimbrel-tests
+	target/debug/whimbrel-lab up
+	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment choosing target/experiment
 
 packages-build:
 	@$(PACKAGES) build
