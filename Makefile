@@ -52,7 +52,7 @@ record: packages-lab ## Record again what is in datasets/recorded, into target/r
 campaign: export WHIMBREL_LAB_NAME = campaign
 campaign: export WHIMBREL_LAB_DIR = /tmp/whimbrel-campaign
 campaign: export WHIMBREL_LAB_LIBVIRT = 11.3
-campaign: packages-lab ## Record a thousand migrations of drawn guests into target/campaign (70 minutes; goes on where it was stopped)
+campaign: packages-lab ## Record a thousand migrations of drawn guests into target/campaign (65 minutes; goes on where it was stopped)
 	@$(PACKAGES) lab-libvirt-$$WHIMBREL_LAB_LIBVIRT
 	cargo build --package whimbrel-lab --package whimbrel-tests
 	target/debug/whimbrel-lab up

@@ -3,9 +3,10 @@
 //! Data flow: [`TelemetryStore`] takes batches and records, checks every value against its column
 //! in [`schema`] and writes sealed, immutable parts; [`TelemetryReader`] checks the seal, the
 //! schema and every value again and returns rows ordered by time; [`SnapshotSource`] turns them
-//! into the cluster as it was at a given moment; [`Campaign`] joins migrations with what was seen
-//! of them. [`manifest`] names public traces that are read
-//! where they lie, and [`public`] reads them. The layout on disk is documented in `datasets/README.md`.
+//! into the cluster as it was at a given moment; [`TelemetryReader::traces`] joins migrations with
+//! what was seen of them, [`Campaign`] adds what their guests did. [`manifest`] names public traces
+//! that are read where they lie, and [`public`] reads them. The layout on disk is documented in
+//! `datasets/README.md`.
 //!
 //! Never here: guesses for missing values (null stays `None`), data of the public traces, clocks.
 //! No other package of the workspace uses polars.
@@ -24,6 +25,7 @@ mod replay;
 mod rows;
 pub mod schema;
 mod seal;
+mod traces;
 mod writer;
 
 pub use campaign::{BEHAVIOURS_FILE, Behaviour, Campaign, CampaignSet, write_behaviours};

@@ -25,7 +25,6 @@ mod space;
 mod tests;
 mod verdict;
 
-pub use pick::timeout;
 pub use priorities::{Confidence, Preset, Priorities, Safety, Weights};
 pub use sentence::describe;
 pub use space::{Space, Way};

@@ -11,7 +11,6 @@
 mod correction;
 mod features;
 mod fixed_costs;
-mod folds;
 mod forest;
 
 pub use correction::{Correction, Example, Residuals};

@@ -5,7 +5,7 @@
 //! [`ReplayPredictor`] does both over many draws of what is uncertain, corrects the outcome by
 //! what [`learned`] found out about the replay's errors, and states it in quantiles that
 //! [`conformal`] made hold. [`Model`] is everything that was learnt for that; [`train`](train::train)
-//! learns it from traces of migrations. [`impact`] says what the guest feels, [`choose`] picks settings by
+//! learns it from traces of migrations. [`past`] divides those by guest. [`impact`] says what the guest feels, [`choose`] picks settings by
 //! prediction, [`online`] advises on a migration that runs. [`forecast`] continues a guest's level with
 //! the phase of its cycles, and [`window`] finds the cheapest start by it. [`baseline`] has published models to
 //! compare with and [`evaluate`] the comparison.
@@ -25,6 +25,7 @@ pub mod impact;
 pub mod learned;
 pub mod model;
 pub mod online;
+pub mod past;
 pub mod predictor;
 mod quantile;
 pub mod replay;

@@ -54,7 +54,7 @@ pub struct Model {
     /// What compression makes of pages.
     pub coding: Coding,
     /// How sure the level of a guest's writing is as time goes by.
-    pub level: LevelSpread,
+    pub level: Wander,
     /// Curves of guests by what is known of them before any reading.
     pub prior: Prior,
     /// Guests that have migrated before.
@@ -65,28 +65,6 @@ pub struct Model {
     pub bands: Bands,
     /// What guests feel.
     pub impact: ImpactModel,
-}
-
-/// Spread of the level between the readings and the migration.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LevelSpread {
-    /// With a fresh reading. Range 0..=1.
-    pub fresh: f64,
-    /// What an hour adds; it grows with the square root of the age. Range 0..=2.
-    pub hour: f64,
-}
-
-impl Default for LevelSpread {
-    fn default() -> Self {
-        Self { fresh: 0.03, hour: 0.3 }
-    }
-}
-
-impl LevelSpread {
-    pub(crate) fn wander(self) -> Wander {
-        Wander { fresh: self.fresh, hour: self.hour }
-    }
 }
 
 /// Conformal bands of each quantity.

@@ -23,6 +23,21 @@ pub(crate) fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
+/// Half the width of the middle 80 % of `logs` in standard deviations: outliers do not reach it.
+pub(crate) fn spread(logs: &[f64]) -> f64 {
+    let sorted = sorted(logs);
+    let at = |level| quantile(&sorted, level).unwrap_or(0.0);
+    (at(0.9) - at(0.1)) / 2.563
+}
+
+/// The median of `values` and the [`spread`] of their logarithms around it; `None` of fewer than
+/// `least` values and where the median is not above 0.
+pub(crate) fn level_and_spread(values: &[f64], least: usize) -> Option<(f64, f64)> {
+    let middle = median(values).filter(|m| *m > 0.0 && values.len() >= least)?;
+    let logs: Vec<f64> = values.iter().map(|v| (v.max(1e-9) / middle).ln()).collect();
+    Some((middle, spread(&logs)))
+}
+
 /// The seven quantiles that a prediction states; zero of nothing.
 pub(crate) fn bands(values: &[f64]) -> Quantiles<f64> {
     let sorted = sorted(values);

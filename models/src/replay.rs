@@ -37,6 +37,7 @@ mod measured;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use pace::beyond_cap;
 pub use shared::replay_shared;
 pub use stall::stall;
 
@@ -49,6 +50,8 @@ pub struct Migration {
     pub non_zero: Bytes,
     /// Memory that reads as zero: announced page by page.
     pub zero: Bytes,
+    /// Part of it that lies behind all content. The other part lies evenly between it.
+    pub zeros_last: Share,
     /// What the stream carries before the switch-over, headers included: its cap or its part of
     /// the link, whichever is less. Above 0.
     pub stream: BytesPerSecond,
@@ -56,6 +59,9 @@ pub struct Migration {
     pub line: BytesPerSecond,
     /// Whether the stream is held by its cap rather than by the link.
     pub capped: bool,
+    /// What the sender's socket and a shaper before the link still hold when QEMU believes it
+    /// sent: Linux lets a TCP socket buffer grow to 4 MiB (`tcp_wmem`) as it needs.
+    pub queue: Bytes,
     /// QEMU's downtime limit.
     pub downtime_limit: Span,
     /// How memory travels.
@@ -124,7 +130,7 @@ pub enum Encoding {
     Stream {
         /// Bytes on the wire for a byte of page with content. Above 0, below 1 where it helps.
         ratio: f64,
-        /// What all channels together can compress.
+        /// What all channels together can compress of pages that do not get smaller.
         page_bytes_per_second: BytesPerSecond,
     },
 }

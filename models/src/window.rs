@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use whimbrel_core::{
-    predict::Quantiles,
+    predict::{Prediction, Quantiles},
     units::{Share, Span, Timestamp},
 };
 
@@ -54,6 +54,14 @@ pub struct StartCost {
     pub converges: Share,
     /// How long it takes if it does.
     pub takes: Span,
+}
+
+impl From<&Prediction> for StartCost {
+    /// The expected seconds are what it costs.
+    fn from(prediction: &Prediction) -> Self {
+        let takes = prediction.total_time.p50;
+        Self { cost: takes.as_seconds_f64(), converges: prediction.converges, takes }
+    }
 }
 
 /// What is asked for.

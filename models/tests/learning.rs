@@ -8,7 +8,7 @@ use whimbrel_core::{
     predict::{MigrationRequest, Predictor},
     settings::{MigrationSettings, Mode, QemuVersion, Transport},
     telemetry::{MigrationRecord, MigrationTrace},
-    units::{Bytes, BytesPerSecond, GUEST_PAGE, Span, Timestamp},
+    units::{Bytes, BytesPerSecond, GUEST_PAGE, Share, Span, Timestamp},
 };
 use whimbrel_models::{
     Came, DirtyCurve, Evaluation, Model, ReplayPredictor, evaluate,
@@ -41,6 +41,8 @@ fn record(index: u64) -> MigrationRecord {
             zero: memory.saturating_sub(content),
             stream: BytesPerSecond::new(stream as u64),
             line: BytesPerSecond::mib(300),
+            queue: Bytes::ZERO,
+            zeros_last: Share::clamped(0.0),
             capped: true,
             downtime_limit: Span::from_millis(300),
             method: Method::PreCopy,
@@ -63,19 +65,9 @@ fn record(index: u64) -> MigrationRecord {
         })
         .to_vec();
     MigrationRecord {
-        id: OrderId::of(&PlanId::new("p").unwrap(), index as usize),
-        at,
-        vm: VmId::new(&format!("vm{}", index % 10)).unwrap(),
-        from: HostId::new("h1").unwrap(),
-        to: HostId::new("h2").unwrap(),
-        settings: settings(),
         arrived: true,
-        failure: None,
-        memory,
         resident: Some(Bytes::new(content.get() * 5 / 4)),
         dirty_before,
-        sharing: 1,
-        predicted: None,
         wall: Span::from_seconds_f64(total),
         stats: Some(CompletedStats {
             total_time: Span::from_seconds_f64(total),
@@ -88,9 +80,15 @@ fn record(index: u64) -> MigrationRecord {
             bandwidth: BytesPerSecond::new((run.transferred.as_f64() / (total - fixed)) as u64),
             ..CompletedStats::default()
         }),
-        cpu_used: None,
-        path_bandwidth: None,
-        qemu: None,
+        ..MigrationRecord::beginning(
+            OrderId::of(&PlanId::new("p").unwrap(), index as usize),
+            at,
+            VmId::new(&format!("vm{}", index % 10)).unwrap(),
+            HostId::new("h1").unwrap(),
+            HostId::new("h2").unwrap(),
+            settings(),
+            memory,
+        )
     }
 }
 
@@ -193,7 +191,5 @@ fn a_model_is_a_file() {
 }
 
 fn traces(records: &[MigrationRecord]) -> Vec<MigrationTrace> {
-    let unwatched =
-        |record: &MigrationRecord| MigrationTrace { record: record.clone(), samples: Vec::new() };
-    records.iter().map(unwatched).collect()
+    records.iter().cloned().map(MigrationTrace::from).collect()
 }

@@ -46,24 +46,17 @@ const BEGUN: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 fn record(memory: Bytes, settings: MigrationSettings) -> MigrationRecord {
     MigrationRecord {
-        id: OrderId::new("order-1").unwrap(),
-        at: BEGUN,
-        vm: VmId::new("db").unwrap(),
-        from: HostId::new("h1").unwrap(),
-        to: HostId::new("h2").unwrap(),
-        settings,
         arrived: true,
-        failure: None,
-        memory,
-        resident: None,
-        cpu_used: None,
-        dirty_before: Vec::new(),
-        path_bandwidth: None,
-        sharing: 1,
-        qemu: None,
-        predicted: None,
         wall: Span::from_seconds(60),
-        stats: None,
+        ..MigrationRecord::beginning(
+            OrderId::new("order-1").unwrap(),
+            BEGUN,
+            VmId::new("db").unwrap(),
+            HostId::new("h1").unwrap(),
+            HostId::new("h2").unwrap(),
+            settings,
+            memory,
+        )
     }
 }
 

@@ -167,16 +167,6 @@ impl DomainHandle {
             .map_err(|error| self.failed("downtime limit", &error))
     }
 
-    /// Sets the cap on its migrations, also on one that runs; rounded up to whole MiB/s.
-    ///
-    /// # Errors
-    /// [`ConnectionError::Failed`].
-    pub fn set_max_bandwidth(&self, limit: BytesPerSecond) -> Result<(), ConnectionError> {
-        self.domain
-            .migrate_set_max_speed(mib_per_second(limit), 0)
-            .map_err(|error| self.failed("bandwidth limit", &error))
-    }
-
     /// Migrates it. Returns when the migration has ended: call it from a thread of its own, on a
     /// [`Connection`](super::Connection) of its own (libvirtd serves five calls of one connection
     /// at a time, and this one lasts).

@@ -81,7 +81,7 @@ pub fn socc17(
         match settings(&row, assumptions)? {
             Some(settings) => {
                 let record = record(&row, index, settings, assumptions)?;
-                imported.traces.push(MigrationTrace { record, samples: Vec::new() });
+                imported.traces.push(record.into());
             }
             None => imported.compressed += 1,
         }
@@ -127,22 +127,9 @@ fn record(
     let mean = transferred.as_f64() / total_time.as_seconds_f64();
     let named = |fault: NameError| row.fault("workload_type", fault.to_string());
     Ok(MigrationRecord {
-        id: OrderId::of(&PlanId::new("socc17").map_err(named)?, index),
-        at,
-        vm: VmId::new(&format!("socc17-{workload}-{size_mib}")).map_err(named)?,
-        from: HostId::new("socc17-source").map_err(named)?,
-        to: HostId::new("socc17-target").map_err(named)?,
-        settings,
         arrived: true,
-        failure: None,
-        memory,
-        resident: None,
-        cpu_used: None,
         dirty_before: readings(row, at, memory, assumptions)?,
         path_bandwidth: assumptions.path_bandwidth,
-        sharing: 1,
-        qemu: None,
-        predicted: None,
         wall: total_time,
         stats: Some(CompletedStats {
             total_time,
@@ -151,6 +138,15 @@ fn record(
             bandwidth: BytesPerSecond::new(mean.round() as u64),
             ..CompletedStats::default()
         }),
+        ..MigrationRecord::beginning(
+            OrderId::of(&PlanId::new("socc17").map_err(named)?, index),
+            at,
+            VmId::new(&format!("socc17-{workload}-{size_mib}")).map_err(named)?,
+            HostId::new("socc17-source").map_err(named)?,
+            HostId::new("socc17-target").map_err(named)?,
+            settings,
+            memory,
+        )
     })
 }
 

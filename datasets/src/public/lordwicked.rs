@@ -157,26 +157,23 @@ fn trace(scenario: &Scenario, run: &Run, offset: u64, looks: &[&Look]) -> Option
         DirtyReading { window: Span::from_seconds(1), unique: Bytes::ZERO, measured_at: at };
     let wall = Span::from_millis(run.total_time_ms);
     let record = MigrationRecord {
-        id: OrderId::new(&format!("{}-{}", scenario.name, run.number)).ok()?,
-        at,
-        vm: vm.clone(),
-        from: host.clone(),
-        to: HostId::new("target").ok()?,
-        settings: settings(scenario.mode),
         arrived: !scenario.censored,
         failure: scenario.censored.then(|| {
             "did not converge before its load ended, after which no run is judged".to_owned()
         }),
-        memory: MEMORY,
-        resident: None,
-        cpu_used: None,
         dirty_before: if scenario.paused { vec![standing] } else { Vec::new() },
-        path_bandwidth: None,
-        sharing: 1,
         qemu: Some(QemuVersion::new(10, 1)),
-        predicted: None,
         wall,
         stats: (!scenario.censored).then(|| stats(run)),
+        ..MigrationRecord::beginning(
+            OrderId::new(&format!("{}-{}", scenario.name, run.number)).ok()?,
+            at,
+            vm.clone(),
+            host.clone(),
+            HostId::new("target").ok()?,
+            settings(scenario.mode),
+            MEMORY,
+        )
     };
     let samples = looks
         .iter()

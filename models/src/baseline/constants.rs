@@ -15,7 +15,7 @@ use whimbrel_core::{
 };
 
 use crate::{
-    evaluate::{PathGuess, domain_before},
+    past::{PathGuess, domain_before},
     quantile::{median, quantile, sorted},
 };
 

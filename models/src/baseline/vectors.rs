@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     curve::draws::Draws,
-    evaluate::{Outcome, PathGuess, domain_before, outcome},
+    evaluate::{Outcome, outcome},
+    past::{PathGuess, domain_before},
 };
 
 /// Separate regressors of the logarithms of time, bytes and downtime, and one of whether it

@@ -2,11 +2,7 @@
 
 use std::cmp::Ordering;
 
-use whimbrel_core::{
-    predict::{PredictError, Prediction},
-    settings::Mode,
-    units::Span,
-};
+use whimbrel_core::{predict::PredictError, settings::Mode};
 
 use super::{
     Choice, Rejected, Why,
@@ -18,10 +14,6 @@ use super::{
 /// Alternatives that are kept of what was looked at.
 const ALTERNATIVES_MAX: usize = 6;
 
-/// Margin of a time-out above what 39 in 40 take: this part of it, and at least so long.
-const TIMEOUT_PART: f64 = 0.2;
-const TIMEOUT_LEAST: Span = Span::from_seconds(5);
-
 /// The choice among `found`; without one, the first reason for which something was not predicted.
 pub(super) fn pick(found: Found) -> Result<Choice, Option<PredictError>> {
     let Found { mut seen, excluded, error } = found;
@@ -29,18 +21,10 @@ pub(super) fn pick(found: Found) -> Result<Choice, Option<PredictError>> {
     let best = seen.swap_remove(best);
     let mut rejected = alternatives(&best, seen);
     rejected.extend(excluded);
-    let timeout = timeout(&best.prediction);
+    let timeout = best.prediction.timeout();
     let sentence = sentence::sentence(&best, rejected.first());
     let Seen { settings, prediction, starts_in, misses, cost, .. } = best;
     Ok(Choice { settings, prediction, cost, starts_in, timeout, misses, sentence, rejected })
-}
-
-/// After how long a migration with this prediction is better given up: longer than 39 in 40 take,
-/// in whole seconds.
-pub fn timeout(prediction: &Prediction) -> Span {
-    let p975 = prediction.total_time.p975;
-    let margin = Span::from_seconds_f64(p975.as_seconds_f64() * TIMEOUT_PART).max(TIMEOUT_LEAST);
-    Span::from_seconds_f64((p975 + margin).as_seconds_f64().ceil())
 }
 
 fn index_of_best(seen: &[Seen]) -> Option<usize> {

@@ -162,12 +162,13 @@ impl Weights {
         }
     }
 
-    /// What these figures weigh.
-    pub(super) fn cost(&self, downtime: Span, total: Span, sent: Bytes, loss: f64) -> f64 {
+    /// What these figures weigh, predicted or measured; `lost_guest_seconds` of the guest's work
+    /// did not get done.
+    pub fn cost(&self, downtime: Span, total: Span, sent: Bytes, lost_guest_seconds: f64) -> f64 {
         const GIB: f64 = 1_073_741_824.0;
-        let seconds = total.as_seconds_f64();
         self.downtime_second * downtime.as_seconds_f64()
-            + (self.total_second + self.lost_guest_second * loss) * seconds
+            + self.total_second * total.as_seconds_f64()
+            + self.lost_guest_second * lost_guest_seconds
             + self.gib * sent.as_f64() / GIB
     }
 }

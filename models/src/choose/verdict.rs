@@ -71,6 +71,11 @@ fn loss(settings: &MigrationSettings, prediction: &Prediction) -> f64 {
     }
 }
 
+/// Work that the guest does not get done.
+fn lost_guest_seconds(settings: &MigrationSettings, prediction: &Prediction) -> f64 {
+    loss(settings, prediction) * prediction.total_time.p50.as_seconds_f64()
+}
+
 /// What `prediction` weighs. What may not converge may have to be repeated.
 pub(super) fn cost(
     priorities: &Priorities,
@@ -83,7 +88,7 @@ pub(super) fn cost(
         prediction.downtime.p50,
         prediction.total_time.p50,
         prediction.transferred.p50,
-        loss(settings, prediction),
+        lost_guest_seconds(settings, prediction),
     );
     once / prediction.converges.get().max(CONVERGES_MIN)
 }
@@ -100,7 +105,7 @@ pub(super) fn least_cost(
         downtime,
         prediction.total_time.p50,
         prediction.transferred.p50,
-        loss(settings, prediction),
+        lost_guest_seconds(settings, prediction),
     )
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Never narrower than it can know: without repeated readings a spread is assumed.
 
+use serde::{Deserialize, Serialize};
 use whimbrel_core::units::{Span, Timestamp};
 
 use super::{
@@ -36,7 +37,8 @@ const PHASES_RATIO_MIN: f64 = 0.4;
 const AHEAD_SECONDS: f64 = 15.0;
 
 /// How sure the level is as time goes by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wander {
     /// Spread of the level between a fresh reading and the migration, a standard deviation of its
     /// logarithm. Range 0..=1.

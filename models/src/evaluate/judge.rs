@@ -9,11 +9,11 @@ use whimbrel_core::{
     telemetry::{MigrationRecord, MigrationTrace},
 };
 
+use crate::past::{Fold, PathGuess, domain_before};
+
 use super::{
-    folds::Fold,
     learner::{Learner, Student},
     report::{Report, Row, Unanswered},
-    request::{PathGuess, domain_before},
     score::Came,
 };
 
@@ -175,14 +175,12 @@ impl<'a> Bench<'a> {
             trial.history == History::None && self.learnt_guests.contains(&record.vm);
         let key = (knows_too_much || !earlier.is_empty()).then(|| record.vm.clone());
         let count = earlier.len();
-        if self.trained.get(&key).is_none_or(|(of, _)| *of != count) {
-            let student = match key {
-                None => learner.train(trial.learn, trial.seed),
-                Some(_) => self.knowing(record, earlier, knows_too_much),
-            };
-            self.trained.insert(key.clone(), (count, student));
-        }
-        &*self.trained.entry(key).or_insert_with(|| (0, learner.train(&[], trial.seed))).1
+        let student = match self.trained.remove(&key) {
+            Some((of, student)) if of == count => student,
+            _ if key.is_none() => learner.train(trial.learn, trial.seed),
+            _ => self.knowing(record, earlier, knows_too_much),
+        };
+        &*self.trained.entry(key).or_insert((count, student)).1
     }
 
     /// A student that knows `earlier` migrations of the guest of `record`, or of what may be
@@ -240,26 +238,22 @@ pub(crate) mod samples {
             ..CompletedStats::default()
         };
         let record = MigrationRecord {
-            id: OrderId::new(&format!("m-{vm}-{minute}")).unwrap(),
-            at: Timestamp::from_micros(1_800_000_000_000_000 + minute * 60_000_000),
-            vm: VmId::new(&format!("vm{vm}")).unwrap(),
-            from: HostId::unnamed(),
-            to: HostId::unnamed(),
-            settings: MigrationSettings::default(),
             arrived: seconds.is_some(),
             failure: seconds.is_none().then(|| "Cancelled: after 40 s".to_owned()),
-            memory: Bytes::mib(1000),
-            resident: None,
-            cpu_used: None,
-            dirty_before: Vec::new(),
             path_bandwidth: Some(BytesPerSecond::mib(100)),
-            sharing: 1,
-            qemu: None,
-            predicted: None,
             wall: Span::from_seconds(seconds.unwrap_or(40)),
             stats: seconds.map(stats),
+            ..MigrationRecord::beginning(
+                OrderId::new(&format!("m-{vm}-{minute}")).unwrap(),
+                Timestamp::from_micros(1_800_000_000_000_000 + minute * 60_000_000),
+                VmId::new(&format!("vm{vm}")).unwrap(),
+                HostId::unnamed(),
+                HostId::unnamed(),
+                MigrationSettings::default(),
+                Bytes::mib(1000),
+            )
         };
-        MigrationTrace { record, samples: Vec::new() }
+        record.into()
     }
 }
 

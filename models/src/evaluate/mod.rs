@@ -4,25 +4,21 @@
 //! from what was known before its start alone; the [`Report`] summarises the rows as
 //! [`Evaluation`]s, over all and by mode, family and path, lists the worst, and compares them with
 //! what no predictor can know: how far repetitions of one migration differ ([`NoiseFloor`]).
-//! [`folds`] makes a cross-validation whose judged guests were never learnt from.
+//! [`folds`](crate::past::folds) makes a cross-validation whose judged guests were never learnt from.
 //!
 //! Never here: a clock (who calls measures time), or a look at the outcome of a judged migration
 //! before it was predicted.
 
-pub(crate) mod folds;
 mod judge;
 mod learner;
 mod noise;
 mod report;
-pub(crate) mod request;
 mod score;
 
-pub use folds::{Fold, folds};
 #[cfg(test)]
 pub(crate) use judge::samples;
 pub use judge::{History, Outcome, Trial, cross_validate, judge, outcome};
 pub use learner::{Learner, Student, Whimbrel};
 pub use noise::{NoiseErrors, NoiseFloor};
 pub use report::{Report, Row, Unanswered};
-pub use request::{PathGuess, domain_before};
 pub use score::{Came, Coverage, Evaluation, evaluate};

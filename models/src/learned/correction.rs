@@ -14,9 +14,9 @@ use whimbrel_core::ids::VmId;
 
 use super::{
     features::{COLUMNS, FEATURES, Features},
-    folds,
     forest::Forest,
 };
+use crate::past::by_guest;
 
 /// Bound on every residual: a factor from one half to two. What is further off is no error of the
 /// replay that features explain, but an event.
@@ -25,6 +25,9 @@ const RESIDUAL_MAX: f64 = LN_2;
 /// Fewest examples and guests that a correction is learnt from.
 const EXAMPLES_MIN: usize = 40;
 const GUESTS_MIN: usize = 4;
+
+/// Parts that examples are held out by, at most.
+const PARTS: usize = 5;
 
 /// How far outside the range of the training features a correction still counts, as a part of
 /// that range; it falls linearly to 0 there.
@@ -90,7 +93,7 @@ impl Correction {
     /// What a correction learnt from all *other* guests says of each example, in their order: the
     /// honest ground for bands.
     pub fn held_out(examples: &[Example], seed: u64) -> Vec<Residuals> {
-        let (parts, count) = folds::by_guest(examples.iter().map(|example| &example.vm));
+        let (parts, count) = parts(examples.iter().map(|example| &example.vm));
         let learnt: Vec<Self> = (0..count)
             .map(|part| {
                 let others = examples.iter().zip(&parts).filter(|(_, own)| **own != part);
@@ -163,6 +166,11 @@ impl Correction {
     }
 }
 
+/// The part that each of `guests` is held out with, and the number of parts.
+fn parts<'a>(guests: impl Iterator<Item = &'a VmId> + Clone) -> (Vec<usize>, usize) {
+    by_guest(guests, PARTS, |_| 0.0)
+}
+
 /// Examples whose residuals are finite.
 fn usable(examples: &[Example]) -> Vec<&Example> {
     let finite = |r: &Residuals| [r.time, r.bytes, r.downtime].iter().all(|v| v.is_finite());
@@ -191,7 +199,7 @@ fn forest(usable: &[&Example], of: fn(&Residuals) -> f64, seed: u64) -> Option<F
 
 /// What forests of the other guests, trusted fully, say of each example.
 fn forests_held_out(usable: &[&Example], seed: u64) -> Vec<Residuals> {
-    let (parts, count) = folds::by_guest(usable.iter().map(|example| &example.vm));
+    let (parts, count) = parts(usable.iter().map(|example| &example.vm));
     let learnt: Vec<Correction> = (0..count)
         .map(|part| {
             let others = usable.iter().zip(&parts).filter(|(_, own)| **own != part);

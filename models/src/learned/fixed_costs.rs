@@ -17,7 +17,7 @@ use whimbrel_core::{
     units::Span,
 };
 
-use crate::quantile::{median, quantile, sorted};
+use crate::quantile::{median, spread};
 
 /// Observations at which a level counts as much as the one before it.
 const SHRINKAGE: f64 = 8.0;
@@ -181,13 +181,6 @@ impl FixedCosts {
 fn shrunk(off: &[f64]) -> f64 {
     let count = off.len() as f64;
     median(off).unwrap_or(0.0) * count / (count + SHRINKAGE)
-}
-
-/// Half the width of the middle 80 % in standard deviations: outliers do not reach it.
-fn spread(off: &[f64]) -> f64 {
-    let sorted = sorted(off);
-    let at = |level| quantile(&sorted, level).unwrap_or(0.0);
-    (at(0.9) - at(0.1)) / 2.563
 }
 
 #[cfg(test)]

@@ -7,7 +7,20 @@ use whimbrel_core::{
     units::{BytesPerSecond, GUEST_PAGE},
 };
 
-use crate::{guest::GuestHistory, quantile::median};
+use crate::{
+    guest::GuestHistory,
+    quantile::{level_and_spread, median},
+    replay::beyond_cap,
+};
+
+/// Fewest migrations that a rate is learnt from.
+const RATES_MIN: usize = 4;
+
+/// Most channels that are told apart.
+const CHANNELS_MAX: u8 = 8;
+
+/// A rate below this part of a cap or a link is not held by it.
+const FREE: f64 = 0.9;
 
 /// Pages' usual sizes after compression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,10 +32,13 @@ pub struct Coding {
     pub zlib: f64,
     /// Bytes on the wire over bytes of pages with Zstandard. Above 0.
     pub zstd: f64,
-    /// What one channel deflates a second.
+    /// What one channel deflates a second of pages that do not compress. Others go faster, so that
+    /// about as much comes out.
     pub zlib_page_bytes_per_second: BytesPerSecond,
-    /// What one channel compresses with Zstandard a second.
+    /// What one channel compresses of them with Zstandard a second.
     pub zstd_page_bytes_per_second: BytesPerSecond,
+    /// Channels that compress side by side: more are no faster together. At least 1.
+    pub side_by_side: u8,
 }
 
 impl Default for Coding {
@@ -34,6 +50,7 @@ impl Default for Coding {
             zstd: 0.7,
             zlib_page_bytes_per_second: BytesPerSecond::mib(25),
             zstd_page_bytes_per_second: BytesPerSecond::mib(120),
+            side_by_side: u8::MAX,
         }
     }
 }
@@ -50,32 +67,53 @@ impl Coding {
             mean(|g| g.delta_page.mean()).unwrap_or(learnt.delta_page).clamp(0.0, page);
         learnt.zlib = mean(|g| g.zlib.mean()).unwrap_or(learnt.zlib).clamp(0.01, 1.2);
         learnt.zstd = mean(|g| g.zstd.mean()).unwrap_or(learnt.zstd).clamp(0.01, 1.2);
-        let rate = |which: Compression| page_rate(traces, which);
-        if let Some(rate) = rate(Compression::Zlib) {
-            learnt.zlib_page_bytes_per_second = rate;
-        }
-        if let Some(rate) = rate(Compression::Zstd) {
-            learnt.zstd_page_bytes_per_second = rate;
+        for which in [Compression::Zlib, Compression::Zstd] {
+            let rates = free_rates(traces, which);
+            if let Some((one, side_by_side)) = one_channel(&rates) {
+                learnt.side_by_side = side_by_side;
+                match which {
+                    Compression::Zlib => learnt.zlib_page_bytes_per_second = one,
+                    _ => learnt.zstd_page_bytes_per_second = one,
+                }
+            }
         }
         learnt
     }
 }
 
-/// What one channel got through a second where no cap held it.
-fn page_rate(traces: &[&MigrationTrace], which: Compression) -> Option<BytesPerSecond> {
-    let rates: Vec<f64> = traces
-        .iter()
-        .filter(|t| t.record.settings.compression == which)
-        .filter_map(|t| {
-            let stats = t.record.stats?;
-            let seconds = stats.transferred.as_f64() / stats.bandwidth.as_f64();
-            let cap =
-                t.record.settings.bandwidth_limit.map_or(f64::INFINITY, BytesPerSecond::as_f64);
-            let held = stats.bandwidth.as_f64() > 0.9 * cap;
-            let pages = stats.normal_pages as f64 * GUEST_PAGE.as_f64();
-            let channels = f64::from(t.record.settings.channels.max(1));
-            (!held && seconds > 0.0 && pages > 0.0).then(|| pages / seconds / channels)
-        })
-        .collect();
-    median(&rates).filter(|rate| rate.is_finite()).map(super::whole_rate)
+/// Channels, and what came out of all of them together a second, of compressing migrations that
+/// neither their cap nor the link held.
+fn free_rates(traces: &[&MigrationTrace], which: Compression) -> Vec<(u8, f64)> {
+    let free = |trace: &&MigrationTrace| {
+        let record = &trace.record;
+        let (settings, stats) = (&record.settings, record.stats?);
+        let rate = stats.bandwidth.as_f64();
+        let path = record.path_bandwidth.map_or(f64::INFINITY, BytesPerSecond::as_f64);
+        let link = path / f64::from(record.sharing.max(1));
+        let pages = stats.normal_pages as f64 * GUEST_PAGE.as_f64();
+        let ratio = stats.transferred.as_f64() / pages.max(1.0);
+        let cap = settings.bandwidth_limit.map_or(f64::INFINITY, |cap| {
+            cap.as_f64() + beyond_cap(f64::from(settings.channels), ratio)
+        });
+        (rate > 0.0 && rate < FREE * cap && rate < FREE * link).then_some((settings.channels, rate))
+    };
+    let compressing = |trace: &&&MigrationTrace| trace.record.settings.compression == which;
+    traces.iter().filter(compressing).filter_map(free).collect()
+}
+
+/// What one channel does, and how many do so side by side: the number by which rates of different
+/// numbers of channels differ least.
+fn one_channel(rates: &[(u8, f64)]) -> Option<(BytesPerSecond, u8)> {
+    let each = |side_by_side: u8| -> Vec<f64> {
+        rates
+            .iter()
+            .map(|(channels, rate)| rate / f64::from((*channels).clamp(1, side_by_side)))
+            .collect()
+    };
+    let levels = (1..=CHANNELS_MAX).filter_map(|side_by_side| {
+        let (level, spread) = level_and_spread(&each(side_by_side), RATES_MIN)?;
+        Some((spread, side_by_side, level))
+    });
+    let (_, side_by_side, level) = levels.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some((super::whole_rate(level), side_by_side))
 }

@@ -7,9 +7,13 @@
 //! Never answers for a guest that migrated with the same memory before: its history knows.
 
 use serde::{Deserialize, Serialize};
-use whimbrel_core::{cluster::Domain, units::Bytes};
+use whimbrel_core::{
+    cluster::Domain,
+    telemetry::MigrationTrace,
+    units::{Bytes, GUEST_PAGE, Share},
+};
 
-use crate::quantile::{median, quantile, sorted};
+use crate::quantile::{level_and_spread, median, quantile, sorted};
 
 /// Migrations below which the rule stays as it is.
 const OBSERVATIONS_MIN: usize = 5;
@@ -38,6 +42,8 @@ pub struct ContentRule {
     pub of_memory: f64,
     /// Spread of it. Range 0..=1.
     pub of_memory_spread: f64,
+    /// Part of the memory without content that lies behind all content.
+    pub zeros_last: Share,
 }
 
 impl Default for ContentRule {
@@ -51,6 +57,7 @@ impl Default for ContentRule {
             of_touched_spread: 0.12,
             of_memory: 0.7,
             of_memory_spread: 0.35,
+            zeros_last: Share::clamped(0.0),
         }
     }
 }
@@ -85,7 +92,7 @@ impl ContentRule {
     pub(crate) fn learn(shown: &[Shown]) -> Self {
         let mut learnt = Self::default();
         let of_memory: Vec<f64> = shown.iter().map(|s| s.content / s.memory.max(1.0)).collect();
-        if let Some((middle, spread)) = level_and_spread(&of_memory) {
+        if let Some((middle, spread)) = level_and_spread(&of_memory, OBSERVATIONS_MIN) {
             learnt.of_memory = middle.clamp(0.01, 1.0);
             learnt.of_memory_spread = spread.clamp(0.02, 1.0);
         }
@@ -101,11 +108,19 @@ impl ContentRule {
                 Some(s.content / (s.resident? - learnt.overhead_for(s.memory)).max(1.0))
             })
             .collect();
-        if let Some((middle, spread)) = level_and_spread(&of_touched) {
+        if let Some((middle, spread)) = level_and_spread(&of_touched, OBSERVATIONS_MIN) {
             learnt.of_touched = middle.clamp(0.01, 1.05);
             learnt.of_touched_spread = spread.clamp(0.005, 1.0);
         }
         learnt
+    }
+
+    /// Learns where zero pages lie from looks at first passes.
+    pub(crate) fn learn_layout(&mut self, traces: &[&MigrationTrace]) {
+        let last: Vec<f64> = traces.iter().filter_map(|trace| zeros_last(trace)).collect();
+        if let Some(median) = median(&last).filter(|_| last.len() >= OBSERVATIONS_MIN) {
+            self.zeros_last = Share::clamped(median);
+        }
     }
 
     /// The line through what processes have beyond their guests' content, by medians of slopes
@@ -132,10 +147,22 @@ impl ContentRule {
     }
 }
 
-fn level_and_spread(shares: &[f64]) -> Option<(f64, f64)> {
-    let middle = median(shares).filter(|m| *m > 0.0 && shares.len() >= OBSERVATIONS_MIN)?;
-    let logs: Vec<f64> = shares.iter().map(|s| (s.max(1e-6) / middle).ln()).collect();
-    let logs = sorted(&logs);
-    let at = |level| quantile(&logs, level).unwrap_or(0.0);
-    Some((middle, (at(0.9) - at(0.1)) / 2.563))
+/// Part of the zero pages that lay behind all content, by the last look at the first pass that
+/// saw most but not all of the content sent: of zero pages that lie evenly between the content as
+/// large a part would have been announced.
+fn zeros_last(trace: &MigrationTrace) -> Option<f64> {
+    let zero = trace.record.stats?.zero_pages as f64;
+    let content = trace.record.memory.as_f64() / GUEST_PAGE.as_f64() - zero;
+    if zero * 20.0 < content {
+        return None;
+    }
+    let sent = |pages: u64| pages as f64 / content.max(1.0);
+    let telling = trace
+        .samples
+        .iter()
+        .rev()
+        .map(|sample| &sample.progress)
+        .find(|job| job.iteration == 1 && (0.3..0.95).contains(&sent(job.normal_pages)))?;
+    let announced = telling.zero_pages as f64 / zero;
+    Some((1.0 - announced / sent(telling.normal_pages)).clamp(0.0, 1.0))
 }

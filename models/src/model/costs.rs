@@ -5,9 +5,12 @@
 //! and on the hosts, not on the guest's memory.
 
 use serde::{Deserialize, Serialize};
-use whimbrel_core::{settings::Mode, units::Span};
+use whimbrel_core::{
+    settings::Mode,
+    units::{Bytes, Span},
+};
 
-use crate::quantile::{median, quantile, sorted};
+use crate::quantile::{level_and_spread, median};
 
 /// Migrations of a mode below which the pooled figure holds.
 const OBSERVATIONS_MIN: usize = 8;
@@ -24,6 +27,8 @@ pub struct Costs {
     pub downtime: Span,
     /// The same by mode, where enough was seen.
     pub downtime_by_mode: Vec<(Mode, Span)>,
+    /// What a slow link still has to carry when QEMU believes it sent.
+    pub queue: Bytes,
     /// Spread of the whole downtime around what is expected. Range 0..=2.
     pub downtime_spread: f64,
     /// Spread of the total time besides everything that is drawn. Range 0..=1.
@@ -41,6 +46,8 @@ impl Default for Costs {
             fixed_spread: 0.8,
             downtime: Span::from_millis(30),
             downtime_by_mode: Vec::new(),
+            // Downtimes over shaped links of 9 and 27 MiB/s told of 0.6 to 3.2 MiB.
+            queue: Bytes::new(1_572_864),
             downtime_spread: 1.0,
             time_spread: 0.06,
             bytes_spread: 0.03,
@@ -77,11 +84,8 @@ impl Costs {
 
     /// Learns the spread of fixed costs from their values in seconds.
     pub(crate) fn learn_fixed(&mut self, fixed: &[f64]) {
-        let Some(middle) = median(fixed).filter(|m| *m > 0.0) else { return };
+        let Some((middle, spread)) = level_and_spread(fixed, 1) else { return };
         self.fixed = Span::from_seconds_f64(middle).rounded();
-        let logs: Vec<f64> = fixed.iter().map(|f| (f.max(1e-3) / middle).ln()).collect();
-        let logs = sorted(&logs);
-        let at = |level| quantile(&logs, level).unwrap_or(0.0);
-        self.fixed_spread = ((at(0.9) - at(0.1)) / 2.563).clamp(0.02, 1.0);
+        self.fixed_spread = spread.clamp(0.02, 1.0);
     }
 }

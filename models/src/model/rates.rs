@@ -13,7 +13,7 @@ use whimbrel_core::{
     units::BytesPerSecond,
 };
 
-use crate::quantile::{median, quantile, sorted};
+use crate::quantile::level_and_spread;
 
 /// Fewest streams of a kind that a rate is learnt from.
 const STREAMS_MIN: usize = 4;
@@ -91,8 +91,10 @@ pub struct Rates {
     pub of_cap: Level,
     /// Of a cap, by kind.
     pub of_cap_by_kind: Vec<OfKind>,
-    /// Of a part of a link.
+    /// Of a link that nobody shares.
     pub of_link: Level,
+    /// Of an equal part of a link that others share at the start: they may end before, or need less.
+    pub of_part: Level,
     /// Bytes a second that one stream reaches when nothing else holds it, by kind; none where it
     /// was never seen.
     pub ceilings: Vec<OfKind>,
@@ -102,7 +104,13 @@ impl Default for Rates {
     fn default() -> Self {
         // QEMU sleeps at the end of each quantum for a little longer than it must.
         let nearly = Level { value: 0.985, spread: 0.012 };
-        Self { of_cap: nearly, of_cap_by_kind: Vec::new(), of_link: nearly, ceilings: Vec::new() }
+        Self {
+            of_cap: nearly,
+            of_cap_by_kind: Vec::new(),
+            of_link: nearly,
+            of_part: Level { value: 1.1, spread: 0.2 },
+            ceilings: Vec::new(),
+        }
     }
 }
 
@@ -123,20 +131,24 @@ impl Rates {
         find(&self.of_cap_by_kind, kind).unwrap_or(self.of_cap)
     }
 
-    /// The ceiling of `kind`, or of the plain streams with the same protection.
+    /// The ceiling of `kind`, or of the plain streams with the same protection. What compressing
+    /// takes is no part of it.
     fn ceiling(&self, kind: Kind) -> Option<Level> {
+        let kind = Kind { compressed: false, ..kind };
         let plain = Kind { several: false, compressed: false, delta: false, ..kind };
         find(&self.ceilings, kind).or_else(|| find(&self.ceilings, plain))
     }
 
-    /// What a stream with `settings` reaches on its part `share` of a link.
-    pub(crate) fn stream(&self, settings: &MigrationSettings, share: f64) -> Stream {
+    /// What a stream with `settings` reaches on a link of `path` bytes a second that `sharing`
+    /// migrations share at the start, this one included.
+    pub(crate) fn stream(&self, settings: &MigrationSettings, path: f64, sharing: u32) -> Stream {
         let kind = Kind::of(settings);
-        let link = share * self.of_link.value;
+        let of_link = if sharing > 1 { self.of_part } else { self.of_link };
+        let link = path / f64::from(sharing.max(1)) * of_link.value;
         let ceiling = self.ceiling(kind);
         let (line, line_spread) = match ceiling {
             Some(ceiling) if ceiling.value < link => (ceiling.value, ceiling.spread),
-            _ => (link, self.of_link.spread),
+            _ => (link, of_link.spread),
         };
         let of_cap = self.of_cap(kind);
         let cap = settings.bandwidth_limit.map(|cap| cap.as_f64() * of_cap.value);
@@ -155,18 +167,19 @@ impl Rates {
         let free = |s: &&Seen| s.mean < CLEARLY_BELOW * s.cap && s.share > CLEARLY_ABOVE * s.mean;
         let ceilings: Vec<(Kind, f64)> = seen
             .iter()
+            .filter(|s| !s.kind.compressed)
             .filter(|s| free(s) || (s.cap.is_infinite() && s.share > FAST_LINK))
             .map(|s| (s.kind, s.mean))
             .collect();
         learnt.ceilings = by_kind(ceilings.into_iter());
         let ceiling = |kind: Kind| find(&learnt.ceilings, kind).map_or(f64::INFINITY, |l| l.value);
         let held = |ratio: f64| HELD.contains(&ratio).then_some(ratio);
-        let of_link: Vec<f64> = seen
-            .iter()
-            .filter(|s| !s.kind.several && !s.kind.compressed)
-            .filter(|s| s.share < CLEARLY_BELOW * s.cap.min(ceiling(s.kind)))
-            .filter_map(|s| held(s.copying? / s.share))
-            .collect();
+        let by_link = |shared: bool| -> Vec<f64> {
+            let of = |s: &&Seen| s.shared == shared && !s.kind.several && !s.kind.compressed;
+            let held_back = |s: &&Seen| s.share < CLEARLY_BELOW * s.cap.min(ceiling(s.kind));
+            let achieved = |s: &Seen| held(s.copying? / s.share);
+            seen.iter().filter(of).filter(held_back).filter_map(achieved).collect()
+        };
         // What several channels bring beyond a cap is a part of the replay.
         let of_cap: Vec<(Kind, f64)> = seen
             .iter()
@@ -174,7 +187,8 @@ impl Rates {
             .filter(|s| s.cap < CLEARLY_BELOW * s.share.min(ceiling(s.kind)))
             .filter_map(|s| Some((s.kind, held(s.copying? / s.cap)?)))
             .collect();
-        learnt.of_link = level(&of_link).unwrap_or(learnt.of_link);
+        learnt.of_link = level(&by_link(false)).unwrap_or(learnt.of_link);
+        learnt.of_part = level(&by_link(true)).unwrap_or(learnt.of_part);
         learnt.of_cap_by_kind = by_kind(of_cap.into_iter());
         learnt
     }
@@ -189,6 +203,7 @@ struct Seen {
     copying: Option<f64>,
     cap: f64,
     share: f64,
+    shared: bool,
 }
 
 impl Seen {
@@ -199,7 +214,8 @@ impl Seen {
         let cap = settings.bandwidth_limit.map_or(f64::INFINITY, BytesPerSecond::as_f64);
         let mean = record.stats.filter(|_| record.arrived)?.bandwidth.as_f64();
         let copying = before_switch(&trace.samples);
-        (mean > 0.0).then(|| Self { kind: Kind::of(settings), mean, copying, cap, share })
+        let (kind, shared) = (Kind::of(settings), record.sharing > 1);
+        (mean > 0.0).then_some(Self { kind, mean, copying, cap, share, shared })
     }
 }
 
@@ -231,11 +247,7 @@ fn by_kind(values: impl Iterator<Item = (Kind, f64)>) -> Vec<OfKind> {
         .collect()
 }
 
-/// Median and spread; the middle 80 % says the spread, so that outliers do not reach it.
-pub(crate) fn level(values: &[f64]) -> Option<Level> {
-    let value = median(values).filter(|m| *m > 0.0 && values.len() >= STREAMS_MIN)?;
-    let logs = sorted(&values.iter().map(|v| (v.max(1e-9) / value).ln()).collect::<Vec<f64>>());
-    let at = |share| quantile(&logs, share).unwrap_or(0.0);
-    let spread = ((at(0.9) - at(0.1)) / 2.563).clamp(SPREAD_MIN, SPREAD_MAX);
-    Some(Level { value, spread })
+fn level(values: &[f64]) -> Option<Level> {
+    let (value, spread) = level_and_spread(values, STREAMS_MIN)?;
+    Some(Level { value, spread: spread.clamp(SPREAD_MIN, SPREAD_MAX) })
 }

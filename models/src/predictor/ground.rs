@@ -73,14 +73,14 @@ impl<'a> Ground<'a> {
             DomainState::Paused => None,
             _ => Some(writes(request, model, past)?),
         };
-        let share = request.path_bandwidth.as_f64() / f64::from(request.sharing.max(1));
+        let path = request.path_bandwidth.as_f64();
         Ok(Self {
             request,
             model,
             past,
             writes,
             non_zero: content(domain, model, past),
-            stream: model.rates.stream(settings, share),
+            stream: model.rates.stream(settings, path, request.sharing),
             fixed: fixed(request, model),
             downtime: model.costs.downtime_of(settings.mode).as_seconds_f64(),
         })
@@ -114,6 +114,8 @@ impl<'a> Ground<'a> {
         Migration {
             non_zero,
             zero: memory.saturating_sub(non_zero),
+            zeros_last: self.model.content.zeros_last,
+            queue: self.model.costs.queue,
             stream,
             line: whole_rate(self.stream.line * line).max(stream),
             capped: self.stream.capped,
@@ -145,7 +147,8 @@ impl<'a> Ground<'a> {
 
     fn encoding(&self) -> Encoding {
         let (coding, past) = (&self.model.coding, self.past);
-        let channels = u64::from(self.request.settings.channels.max(1));
+        let channels = self.request.settings.channels.clamp(1, coding.side_by_side.max(1));
+        let channels = u64::from(channels);
         let all =
             |one: BytesPerSecond| BytesPerSecond::new(one.get().max(1).saturating_mul(channels));
         match self.request.settings.compression {
@@ -215,7 +218,7 @@ fn writes(
         likely: Some(&likely),
         memory: domain.memory,
         now: request.now,
-        wander: model.level.wander(),
+        wander: model.level,
     };
     CurveFit::new(&evidence).map_err(|fault: FitError| PredictError::BadTelemetry {
         vm: domain.vm.clone(),

@@ -12,6 +12,9 @@ use super::{Encoding, Migration};
 /// Header of a page on the wire: its offset, with flags or within a packet.
 const PAGE_HEADER_BYTES: f64 = 8.0;
 
+/// A page with content on the wire, sent without any encoding, in bytes.
+pub(super) const PAGE_WIRE: f64 = 4096.0 + PAGE_HEADER_BYTES;
+
 /// A zero page on the wire: header and a fill byte.
 const ZERO_PAGE_WIRE_BYTES: f64 = 9.0;
 
@@ -37,10 +40,8 @@ const LOOK_UP_SECONDS: f64 = 0.05;
 /// Guest memory in one packet of a channel (`MULTIFD_PACKET_SIZE`), in bytes.
 const PACKET_BYTES: f64 = 524_288.0;
 
-/// What the sender's socket and the shaper before the link still hold when QEMU believes it sent,
-/// in bytes: Linux lets a TCP socket buffer grow to 4 MiB (`tcp_wmem`) as it needs. Downtimes over
-/// shaped links of 9 and 27 MiB/s told of 0.6 to 3.2 MiB.
-const SOCKET_QUEUE_BYTES: f64 = 1_572_864.0;
+/// Pages that compress better than this are not compressed faster.
+const RATIO_MIN: f64 = 0.2;
 
 /// First QEMU whose channels count a packet against the cap once it is sent, as it was sent.
 /// Before, pages were counted when they were handed to a channel, uncompressed.
@@ -58,12 +59,34 @@ pub(super) struct Pace {
     pub wire: f64,
     /// Time between two looks at what remains, in seconds.
     pub grid_seconds: f64,
+    /// What is left of a round goes out at once where several channels have packets to spare: of
+    /// more guest memory than this QEMU sleeps to the end of the quantum all the same.
+    pub at_once: Option<f64>,
+    /// Guest memory a second that the link carries.
+    pub line: f64,
 }
 
 impl Pace {
     /// What QEMU measures as bandwidth, bytes on the wire a second.
     pub(super) fn bandwidth(self) -> f64 {
         self.memory * self.wire
+    }
+
+    /// Seconds in which `sent` goes out, and the bandwidth that QEMU then sees; `None` where the
+    /// one before stays.
+    pub(super) fn seconds(self, sent: f64) -> (f64, Option<f64>) {
+        let whole = sent / self.memory;
+        let Some(at_once) = self.at_once else {
+            return (whole, (whole >= QUANTUM_SECONDS).then_some(self.bandwidth()));
+        };
+        let quanta = (whole / QUANTUM_SECONDS).floor();
+        let rest = sent - quanta * self.memory * QUANTUM_SECONDS;
+        let before = (quanta > 0.0).then_some(self.bandwidth());
+        if rest > at_once {
+            ((quanta + 1.0) * QUANTUM_SECONDS, Some(rest * self.wire / QUANTUM_SECONDS))
+        } else {
+            (quanta * QUANTUM_SECONDS + rest / self.line, before)
+        }
     }
 }
 
@@ -77,6 +100,7 @@ pub(super) struct Stream {
     rate: f64,
     line: f64,
     capped: bool,
+    queue: f64,
 }
 
 impl Stream {
@@ -88,6 +112,7 @@ impl Stream {
             rate: migration.stream.as_f64().max(1.0),
             line: migration.line.as_f64().max(1.0),
             capped: migration.capped,
+            queue: migration.queue.as_f64(),
         }
     }
 
@@ -96,6 +121,16 @@ impl Stream {
         self.rate = stream.as_f64().max(1.0);
         self.line = line.as_f64().max(1.0);
         self.capped = capped;
+    }
+
+    /// What the link carries, bytes a second.
+    pub(super) fn line(&self) -> f64 {
+        self.line
+    }
+
+    /// Whether its cap holds it.
+    pub(super) fn capped(&self) -> bool {
+        self.capped
     }
 
     /// The pace before switch-over, if `cached` (0..=1) of the pages can go as differences.
@@ -114,6 +149,8 @@ impl Stream {
             memory: by_wire.min(by_cpu).max(f64::MIN_POSITIVE),
             wire,
             grid_seconds: if held_by_cap { QUANTUM_SECONDS } else { LOOK_UP_SECONDS },
+            at_once: (held_by_cap && cap > self.rate).then_some(self.rate / wire * QUANTUM_SECONDS),
+            line: self.line / wire,
         }
     }
 
@@ -121,7 +158,7 @@ impl Stream {
     pub(super) fn stopped_seconds(&self, rest: f64, cached: f64) -> f64 {
         let wire = self.wire(cached);
         // A link that holds the stream back has its queue to drain first.
-        let queue = if self.capped { 0.0 } else { SOCKET_QUEUE_BYTES };
+        let queue = if self.capped { 0.0 } else { self.queue };
         ((rest * wire + queue) / self.line).max(rest / self.by_cpu(cached))
     }
 
@@ -146,15 +183,11 @@ impl Stream {
         (pages * each, pages * ZERO_PAGE_WIRE_BYTES)
     }
 
-    /// A cap is overshot by the packets that are under way when it is reached, one a channel and
-    /// half of one that is being filled: they are counted when they are sent, after the next
-    /// quantum's count began.
     fn over_cap(&self, wire: f64) -> f64 {
         if self.channels < 2.0 || self.qemu < CHANNELS_COUNT_SENT {
             return self.rate;
         }
-        let under_way = (self.channels + 0.5) * PACKET_BYTES * wire;
-        (self.rate + under_way / QUANTUM_SECONDS).min(self.line.max(self.rate))
+        (self.rate + beyond_cap(self.channels, wire)).min(self.line.max(self.rate))
     }
 
     /// Guest memory a second that the CPU can prepare.
@@ -163,12 +196,19 @@ impl Stream {
             Encoding::Delta { .. } if cached > 0.0 => {
                 DELTA_PAGES_PER_SECOND * GUEST_PAGE.as_f64() / cached
             }
-            Encoding::Stream { page_bytes_per_second, .. } => {
-                page_bytes_per_second.as_f64().max(1.0)
+            Encoding::Stream { ratio, page_bytes_per_second } => {
+                page_bytes_per_second.as_f64().max(1.0) / ratio.clamp(RATIO_MIN, 1.0)
             }
             Encoding::Plain | Encoding::Delta { .. } => f64::INFINITY,
         }
     }
+}
+
+/// Bytes a second by which several channels overshoot a cap, with `wire` bytes sent for a byte of
+/// guest memory: the packets that are under way when it is reached, one a channel and half of one
+/// that is being filled, are counted when they are sent, after the next quantum's count began.
+pub(crate) fn beyond_cap(channels: f64, wire: f64) -> f64 {
+    (channels + 0.5) * PACKET_BYTES * wire / QUANTUM_SECONDS
 }
 
 /// Bytes on the wire of `memory` with content and of `zero_pages`, sent without any encoding.

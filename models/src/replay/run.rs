@@ -13,7 +13,7 @@ use super::{
     converge::Throttling,
     memory::{Memory, Round},
     pace::{QUANTUM_SECONDS, Stream},
-    serve::{Serving, discard_seconds},
+    serve::{Background, Serving, discard_seconds},
 };
 use crate::curve::DirtyCurve;
 
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         self.stream.share(stream, line, capped);
         self.background = background;
         if let Phase::Serving(serving) = &mut self.phase {
-            serving.share(background);
+            serving.share(Background { rate: background, line: self.stream.line(), capped });
         }
     }
 
@@ -180,15 +180,20 @@ impl<'a> Run<'a> {
     fn send(&mut self, deadline: f64) -> bool {
         let pace = self.stream.sending(self.memory.cached());
         let left = (self.memory.remaining() - self.round.sent).max(0.0);
+        let limit = self.migration.downtime_limit.as_seconds_f64();
         if left / pace.memory >= QUANTUM_SECONDS {
-            self.threshold = pace.bandwidth() * self.migration.downtime_limit.as_seconds_f64();
+            self.threshold = pace.bandwidth() * limit;
         }
         let step = pace.memory * pace.grid_seconds;
-        let steps = ((left - self.threshold).max(0.0) / step).floor() + 1.0;
+        let steps = ((left - self.enough_left()).max(0.0) / step).floor() + 1.0;
         let sent = (steps * step).min(left);
+        let (sending, bandwidth) = pace.seconds(sent);
+        if let Some(bandwidth) = bandwidth.filter(|_| pace.at_once.is_some()) {
+            self.threshold = bandwidth * limit;
+        }
         // Zero pages are announced along the first pass.
         let (zero_seconds, zero_wire) = self.stream.zeros(self.zero_pages);
-        let seconds = sent / pace.memory + zero_seconds + self.read_seconds;
+        let seconds = sending + zero_seconds + self.read_seconds;
         let whole = self.elapsed + seconds <= deadline;
         let part = if whole { 1.0 } else { ((deadline - self.elapsed) / seconds).clamp(0.0, 1.0) };
         self.sent += (sent * pace.wire + zero_wire) * part;
@@ -197,6 +202,18 @@ impl<'a> Run<'a> {
         self.round.sent += sent * part;
         self.elapsed = if whole { self.elapsed + seconds } else { self.elapsed.max(deadline) };
         whole
+    }
+
+    /// Memory with content below which the bitmap is read. In the first pass QEMU counts zero
+    /// pages that it has not come to as memory that is left to send.
+    fn enough_left(&self) -> f64 {
+        if self.reads > 1 {
+            return self.threshold;
+        }
+        let zero = self.migration.zero.as_f64();
+        let last = zero * self.migration.zeros_last.get();
+        let between = (zero - last) / self.memory.remaining().max(1.0);
+        ((self.threshold - last) / (1.0 + between)).max(0.0)
     }
 
     /// Lets `seconds` pass for the guest.
@@ -272,7 +289,12 @@ impl<'a> Run<'a> {
         self.take_dirtied();
         let Method::PostCopy(rule) = self.migration.method else { return };
         self.stopped = discard_seconds(self.memory.dirty_ranges());
-        let serving = Serving::new(rule, self.background, self.memory.remaining(), self.zero_pages);
+        let stream = Background {
+            rate: self.background,
+            line: self.stream.line(),
+            capped: self.stream.capped(),
+        };
+        let serving = Serving::new(rule, stream, &self.memory, self.zero_pages);
         self.sent += serving.wire();
         self.phase = Phase::Serving(serving);
     }
@@ -282,9 +304,7 @@ impl<'a> Run<'a> {
         let (verdict, post_copy, faults) = match &self.phase {
             Phase::Ended(verdict) => (*verdict, 0.0, 0.0),
             Phase::Copying => (Verdict::OutOfPatience, 0.0, 0.0),
-            Phase::Serving(serving) => {
-                (Verdict::PostCopied, serving.seconds(), serving.faults(&self.memory))
-            }
+            Phase::Serving(serving) => (Verdict::PostCopied, serving.seconds(), serving.faults()),
         };
         let over_copying = |seconds: f64| {
             Share::clamped(if self.elapsed > 0.0 { seconds / self.elapsed } else { 0.0 })

@@ -17,6 +17,8 @@ const MIB: f64 = 1_048_576.0;
 /// 184 MiB with content over 60 MiB/s with 300 ms: T = 18 MiB, 6 MiB a quantum.
 pub(super) fn migration() -> Migration {
     Migration {
+        zeros_last: Share::clamped(0.0),
+        queue: Bytes::new(1_572_864),
         non_zero: Bytes::mib(184),
         zero: Bytes::ZERO,
         stream: BytesPerSecond::mib(60),
@@ -148,7 +150,7 @@ fn compression_is_bound_by_the_wire_or_by_the_cpu() {
         ..migration()
     };
     let (fast, slow) =
-        (replay(&with(1000), &DirtyCurve::still()), replay(&with(40), &DirtyCurve::still()));
+        (replay(&with(1000), &DirtyCurve::still()), replay(&with(20), &DirtyCurve::still()));
     assert!((fast.transferred.as_f64() / MIB - 92.0).abs() < 1.0, "{fast:?}");
     assert!((1.3..1.6).contains(&fast.copying.as_seconds_f64()), "{fast:?}");
     assert!((4.0..4.7).contains(&slow.copying.as_seconds_f64()), "{slow:?}");
@@ -214,6 +216,8 @@ prop_compose! {
         channels in 0u8.., minor in 0u16..3, hours in 0u64..1000,
     ) -> Migration {
         Migration {
+            zeros_last: Share::clamped(0.3),
+            queue: Bytes::mib(1),
             non_zero: Bytes::new(non_zero),
             zero: Bytes::new(zero),
             stream: BytesPerSecond::new(stream),

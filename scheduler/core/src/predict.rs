@@ -113,10 +113,25 @@ pub struct Prediction {
     pub caveats: Vec<String>,
 }
 
+/// Least time that a migration is given beyond its p95.
+const TIMEOUT_MARGIN: Span = Span::from_seconds(10);
+
+/// A migration is given this many times its p95 total time. One in twenty takes longer than p95
+/// even if the prediction is right; half as much again catches a link that is busier than it was.
+const TIMEOUT_FACTOR: f64 = 1.5;
+
 impl Prediction {
     /// Whether it is more likely to converge than not.
     pub fn likely_converges(&self) -> bool {
         self.converges.get() >= 0.5
+    }
+
+    /// After how long a migration with this prediction is given up, in whole seconds.
+    pub fn timeout(&self) -> Span {
+        let p95 = self.total_time.p95;
+        let longer = Span::from_seconds_f64(p95.as_seconds_f64() * TIMEOUT_FACTOR);
+        let seconds = longer.max(p95 + TIMEOUT_MARGIN).as_seconds_f64().ceil();
+        Span::from_seconds_f64(seconds)
     }
 }
 

@@ -165,6 +165,41 @@ pub struct MigrationRecord {
     pub stats: Option<CompletedStats>,
 }
 
+impl MigrationRecord {
+    /// Of a migration that begins at `at`: of the guest only its `memory` is known, and nothing
+    /// has come of it.
+    pub fn beginning(
+        id: OrderId,
+        at: Timestamp,
+        vm: VmId,
+        from: HostId,
+        to: HostId,
+        settings: MigrationSettings,
+        memory: Bytes,
+    ) -> Self {
+        Self {
+            id,
+            at,
+            vm,
+            from,
+            to,
+            settings,
+            arrived: false,
+            failure: None,
+            memory,
+            resident: None,
+            cpu_used: None,
+            dirty_before: Vec::new(),
+            path_bandwidth: None,
+            sharing: 1,
+            qemu: None,
+            predicted: None,
+            wall: Span::ZERO,
+            stats: None,
+        }
+    }
+}
+
 /// A migration with what was seen of it while it ran.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MigrationTrace {
@@ -172,4 +207,11 @@ pub struct MigrationTrace {
     pub record: MigrationRecord,
     /// Looks at it, in order of time.
     pub samples: Vec<JobSample>,
+}
+
+impl From<MigrationRecord> for MigrationTrace {
+    /// One that nobody looked at while it ran.
+    fn from(record: MigrationRecord) -> Self {
+        Self { record, samples: Vec::new() }
+    }
 }

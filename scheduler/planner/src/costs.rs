@@ -16,13 +16,6 @@ use whimbrel_core::{
 
 use crate::{PlanRequest, view::View};
 
-/// Least time that a migration is given beyond its p95.
-const TIMEOUT_MARGIN: Span = Span::from_seconds(10);
-
-/// A move is given this many times its p95 total time. One in twenty takes longer than p95 even
-/// if the prediction is right; half as much again catches a link that is busier than it was.
-const TIMEOUT_FACTOR: f64 = 1.5;
-
 /// Prices moves, asking each question to the predictor once.
 pub(crate) struct Costs<'a> {
     view: &'a View<'a>,
@@ -116,12 +109,4 @@ impl<'a> Costs<'a> {
             _ => None,
         }
     }
-}
-
-/// After how long a move with this prediction is given up, in whole seconds.
-pub(crate) fn timeout(prediction: &Prediction) -> Span {
-    let p95 = prediction.total_time.p95;
-    let seconds =
-        (p95.as_seconds_f64() * TIMEOUT_FACTOR).max((p95 + TIMEOUT_MARGIN).as_seconds_f64()).ceil();
-    Span::from_seconds_f64(seconds)
 }

@@ -12,7 +12,6 @@ use whimbrel_core::{
 use crate::{
     PlanFailure, PlanRequest,
     compare::terms,
-    costs::timeout,
     goal::ruled,
     options::{self, Offer},
     ordering::Step,
@@ -66,7 +65,7 @@ fn one_move(
         uuid: domain.uuid.clone(),
         from: view.hosts[step.from].id.clone(),
         to: view.hosts[step.to].id.clone(),
-        timeout: timeout(&predicted),
+        timeout: predicted.timeout(),
         reason,
         settings: view.policy.migration.clone(),
         predicted,

@@ -76,26 +76,20 @@ mod tests {
 
     fn trace(vm: &str, minute: u64, pages: u64) -> MigrationTrace {
         let record = MigrationRecord {
-            id: OrderId::new(&format!("{vm}-{minute}")).unwrap(),
-            at: Timestamp::from_micros(1_800_000_000_000_000 + minute * 60_000_000),
-            vm: VmId::new(vm).unwrap(),
-            from: HostId::unnamed(),
-            to: HostId::unnamed(),
-            settings: MigrationSettings::default(),
             arrived: true,
-            failure: None,
-            memory: Bytes::mib(100),
-            resident: None,
-            cpu_used: None,
-            dirty_before: Vec::new(),
-            path_bandwidth: None,
-            sharing: 1,
-            qemu: None,
-            predicted: None,
             wall: Span::from_seconds(11),
             stats: Some(CompletedStats { normal_pages: pages, ..CompletedStats::default() }),
+            ..MigrationRecord::beginning(
+                OrderId::new(&format!("{vm}-{minute}")).unwrap(),
+                Timestamp::from_micros(1_800_000_000_000_000 + minute * 60_000_000),
+                VmId::new(vm).unwrap(),
+                HostId::unnamed(),
+                HostId::unnamed(),
+                MigrationSettings::default(),
+                Bytes::mib(100),
+            )
         };
-        MigrationTrace { record, samples: Vec::new() }
+        record.into()
     }
 
     #[test]

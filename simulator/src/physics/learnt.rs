@@ -75,29 +75,7 @@ mod tests {
     fn record(extra: Span) -> MigrationRecord {
         let downtime = Span::from_millis(20);
         MigrationRecord {
-            cpu_used: None,
-            path_bandwidth: None,
-            qemu: None,
-            id: OrderId::new("p:0").unwrap(),
-            at: Timestamp::from_micros(0),
-            vm: VmId::new("a").unwrap(),
-            from: HostId::new("h1").unwrap(),
-            to: HostId::new("h2").unwrap(),
-            settings: MigrationSettings {
-                mode: Mode::PreCopy,
-                transport: Transport::Tcp,
-                bandwidth_limit: None,
-                downtime_limit: Span::from_millis(300),
-                ..MigrationSettings::default()
-            },
             arrived: true,
-            failure: None,
-            memory: Bytes::mib(48),
-            resident: None,
-            dirty_before: Vec::new(),
-            sharing: 1,
-            predicted: None,
-            wall: Span::ZERO,
             stats: Some(CompletedStats {
                 total_time: Span::from_seconds(3) + extra + downtime,
                 downtime,
@@ -106,6 +84,21 @@ mod tests {
                 zero_pages: 8192,
                 ..CompletedStats::default()
             }),
+            ..MigrationRecord::beginning(
+                OrderId::new("p:0").unwrap(),
+                Timestamp::from_micros(0),
+                VmId::new("a").unwrap(),
+                HostId::new("h1").unwrap(),
+                HostId::new("h2").unwrap(),
+                MigrationSettings {
+                    mode: Mode::PreCopy,
+                    transport: Transport::Tcp,
+                    bandwidth_limit: None,
+                    downtime_limit: Span::from_millis(300),
+                    ..MigrationSettings::default()
+                },
+                Bytes::mib(48),
+            )
         }
     }
 

@@ -196,9 +196,7 @@ fn single_move(
     seed: u64,
 ) -> Result<Plan, Box<dyn Error>> {
     let policy = Policy::default();
-    let unwatched =
-        |record: &MigrationRecord| MigrationTrace { record: record.clone(), samples: Vec::new() };
-    let past: Vec<MigrationTrace> = history.iter().map(unwatched).collect();
+    let past: Vec<MigrationTrace> = history.iter().cloned().map(MigrationTrace::from).collect();
     let predictor = ReplayPredictor { model: learn(&past) };
     let predicted = predictor.predict(&MigrationRequest {
         to: Some(to),

@@ -172,24 +172,18 @@ impl Flight {
 pub fn draft(order: &Order, domain: &Domain, started: Timestamp) -> MigrationRecord {
     let readings = domain.dirty.iter().filter(|reading| reading.measured_at > started);
     MigrationRecord {
-        id: order.id.clone(),
-        at: domain.observed_at,
-        vm: order.vm.clone(),
-        from: order.from.clone(),
-        to: order.to.clone(),
-        settings: order.settings.clone(),
-        arrived: false,
-        failure: None,
-        memory: domain.memory,
         resident: domain.resident,
         cpu_used: domain.cpu_used,
         dirty_before: readings.copied().collect(),
-        path_bandwidth: None,
-        sharing: 1,
-        qemu: None,
-        predicted: None,
-        wall: Span::ZERO,
-        stats: None,
+        ..MigrationRecord::beginning(
+            order.id.clone(),
+            domain.observed_at,
+            order.vm.clone(),
+            order.from.clone(),
+            order.to.clone(),
+            order.settings.clone(),
+            domain.memory,
+        )
     }
 }
 

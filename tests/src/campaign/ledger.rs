@@ -184,24 +184,17 @@ mod tests {
 
     fn record(row: &Row, guest: &Planned) -> MigrationRecord {
         MigrationRecord {
-            id: row.id.clone(),
-            at: Timestamp::from_micros(1_800_000_000_000_000),
-            vm: guest.vm.clone(),
-            from: "h1".parse().unwrap(),
-            to: "h2".parse().unwrap(),
-            settings: row.settings.clone(),
             arrived: true,
-            failure: None,
-            memory: Bytes::mib(48),
-            resident: None,
-            cpu_used: None,
-            dirty_before: Vec::new(),
-            path_bandwidth: None,
-            sharing: 1,
-            qemu: None,
-            predicted: None,
             wall: Span::from_seconds(3),
-            stats: None,
+            ..MigrationRecord::beginning(
+                row.id.clone(),
+                Timestamp::from_micros(1_800_000_000_000_000),
+                guest.vm.clone(),
+                "h1".parse().unwrap(),
+                "h2".parse().unwrap(),
+                row.settings.clone(),
+                Bytes::mib(48),
+            )
         }
     }
 

@@ -20,6 +20,7 @@ use whimbrel_lab::{GuestSpec, Lab, Load};
 use super::{
     error::CampaignError,
     flight::{Flight, Look, draft},
+    ledger::Ledger,
     recorder::stopped,
 };
 use crate::lab_cluster;
@@ -67,11 +68,29 @@ impl World {
         Some(QemuVersion::new(numbers.next()?.ok()?, numbers.next()?.ok()?))
     }
 
+    /// What a link without a limit carries, as `ledger` knows it or as it is measured for it.
+    ///
+    /// # Errors
+    /// [`CampaignError`] when it cannot be measured or kept.
+    pub fn unshaped_path(
+        &mut self,
+        lab: &Lab,
+        ledger: &mut Ledger,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<BytesPerSecond, CampaignError> {
+        if let Some(known) = ledger.path_bandwidth() {
+            return Ok(known);
+        }
+        let measured = self.measure_path(lab, say)?;
+        ledger.set_path_bandwidth(measured)?;
+        Ok(measured)
+    }
+
     /// What a link without a limit carries: the median of some migrations of a still guest.
     ///
     /// # Errors
     /// [`CampaignError::Link`] when the guest does not migrate.
-    pub fn measure_path(
+    fn measure_path(
         &mut self,
         lab: &Lab,
         say: &mut dyn FnMut(&str),

@@ -104,13 +104,7 @@ impl<'a> Recorder<'a> {
         }
         let mut world = World::open(lab, directory)?;
         let store = TelemetryStore::create(directory)?;
-        let unshaped = if let Some(known) = ledger.path_bandwidth() {
-            known
-        } else {
-            let measured = world.measure_path(lab, say)?;
-            ledger.set_path_bandwidth(measured)?;
-            measured
-        };
+        let unshaped = world.unshaped_path(lab, &mut ledger, say)?;
         let queue = (0..planned.len())
             .filter(|index| planned.get(*index).is_some_and(|g| !ledger.remaining(g).is_empty()));
         Ok(Self {

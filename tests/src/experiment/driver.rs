@@ -135,13 +135,7 @@ impl<'a, T: Trials> Driver<'a, T> {
             lab.link_clear(&host)?;
         }
         let mut world = World::open(lab, directory)?;
-        let unshaped = if let Some(known) = ledger.path_bandwidth() {
-            known
-        } else {
-            let measured = world.measure_path(lab, say)?;
-            ledger.set_path_bandwidth(measured)?;
-            measured
-        };
+        let unshaped = world.unshaped_path(lab, &mut ledger, say)?;
         let done: BTreeSet<OrderId> = results.rows().iter().map(|row| row.id.clone()).collect();
         let mut driver = Self {
             lab,

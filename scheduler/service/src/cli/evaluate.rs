@@ -12,7 +12,8 @@ use whimbrel_datasets::{
 };
 use whimbrel_models::{
     baseline::Published,
-    evaluate::{Fold, History, Learner, Report, Trial, Whimbrel, cross_validate, folds, judge},
+    evaluate::{History, Learner, Report, Trial, Whimbrel, cross_validate, judge},
+    past::{Fold, folds},
 };
 
 use self::timed::Timed;

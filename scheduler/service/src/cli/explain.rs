@@ -6,7 +6,7 @@ use whimbrel_core::{
     units::{Bytes, Span},
 };
 use whimbrel_models::{
-    choose::{describe, timeout},
+    choose::describe,
     predictor::{ContentFrom, CurveFrom, Explained},
 };
 
@@ -147,5 +147,5 @@ fn outcome(rests_on: &Explained, prediction: &Prediction) {
         1 => say!("    learnt     from 1 migration of this cluster"),
         several => say!("    learnt     from {several} migrations of this cluster"),
     }
-    say!("    time-out   give it up after {}", timeout(p).human());
+    say!("    time-out   give it up after {}", p.timeout().human());
 }

@@ -135,11 +135,7 @@ pub(super) fn run(
     // Nobody records what a path carries while it is idle: it counts as it is known now.
     let path = Forecast::constant(1.0, now);
     let window = cheapest(&level.forecast, &path, search, |factor, _| {
-        at_level(factor).map(|p| StartCost {
-            cost: p.total_time.p50.as_seconds_f64(),
-            converges: p.converges,
-            takes: p.total_time.p50,
-        })
+        at_level(factor).map(|prediction| StartCost::from(&prediction))
     })?;
     let (then, at_once) = (at_level(window.level)?, at_level(window.level_now)?);
     match common.output {

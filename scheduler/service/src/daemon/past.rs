@@ -52,8 +52,7 @@ impl Past {
             .cloned()
             .collect();
         self.append(&lost);
-        let unwatched = |record| MigrationTrace { record, samples: Vec::new() };
-        history.extend(lost.into_iter().map(unwatched));
+        history.extend(lost.into_iter().map(MigrationTrace::from));
         history
     }
 

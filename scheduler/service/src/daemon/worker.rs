@@ -9,7 +9,7 @@ use whimbrel_core::{
     Cluster, HostId, OrderId, Plan, PlanId, Policy, Snapshot,
     migration::MoveState,
     ports::{Journal, JournalError, Order, Power, Record, Refusal},
-    telemetry::{MigrationRecord, MigrationTrace},
+    telemetry::MigrationRecord,
     units::Timestamp,
 };
 use whimbrel_engine::{Engine, EngineSettings};
@@ -112,7 +112,7 @@ impl<W: World, J: Journal> Worker<W, J> {
         self.history.extend_from_slice(records);
         let mut model = self.board.advisor().model().clone();
         for record in records {
-            model.remember(&MigrationTrace { record: record.clone(), samples: Vec::new() });
+            model.remember(&record.clone().into());
         }
         self.board.appoint(Advisor::new(self.policy.clone(), model, &self.history));
     }

@@ -3,10 +3,7 @@
 use whimbrel_core::settings::Mode;
 
 use super::Case;
-use crate::experiment::{
-    run::{Outcome, Row},
-    table::as_seconds,
-};
+use crate::experiment::run::{Outcome, Row};
 
 /// Costs closer than this part are equal, as for the choice.
 const EQUAL: f64 = 0.02;
@@ -66,12 +63,8 @@ impl Score {
 /// The weights of `choose` on what was measured: downtime, total time, the guest's lost work and
 /// bytes.
 fn cost(case: &Case, outcome: &Outcome) -> f64 {
-    let weights = &case.priorities.weights;
-    let gib = outcome.sent.as_f64() / f64::from(1 << 30);
-    weights.downtime_second * as_seconds(outcome.downtime)
-        + weights.total_second * as_seconds(outcome.total)
-        + weights.lost_guest_second * outcome.lost_guest_seconds.unwrap_or(0.0)
-        + weights.gib * gib
+    let lost = outcome.lost_guest_seconds.unwrap_or(0.0);
+    case.priorities.weights.cost(outcome.downtime, outcome.total, outcome.sent, lost)
 }
 
 /// Whether it arrived, in time, stood still no longer than it may, and never as it must not.

@@ -94,11 +94,7 @@ fn found(
     };
     let path = Forecast::constant(1.0, question.now);
     let window = cheapest(&level.forecast, &path, search, |factor, _| {
-        at_level(factor).map(|p| StartCost {
-            cost: p.total_time.p50.as_seconds_f64(),
-            converges: p.converges,
-            takes: p.total_time.p50,
-        })
+        at_level(factor).map(|prediction| StartCost::from(&prediction))
     })?;
     let forecast = &level.forecast;
     let period = forecast.period.map(|p| format!(" over {}", p.human())).unwrap_or_default();

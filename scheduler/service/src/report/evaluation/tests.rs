@@ -26,29 +26,24 @@ fn trace(vm: &str, minute: u64, arrives: bool) -> MigrationTrace {
         ..CompletedStats::default()
     };
     let record = MigrationRecord {
-        id: OrderId::new(&format!("{vm}-{minute}")).unwrap(),
-        at: Timestamp::from_micros(1_800_000_000_000_000 + minute * 60_000_000),
-        vm: VmId::new(vm).unwrap(),
-        from: HostId::unnamed(),
-        to: HostId::unnamed(),
-        settings: MigrationSettings {
-            bandwidth_limit: Some(BytesPerSecond::mib(10)),
-            ..MigrationSettings::default()
-        },
         arrived: arrives,
         failure: (!arrives).then(|| "Cancelled: took too long".to_owned()),
-        memory: Bytes::mib(100),
-        resident: None,
-        cpu_used: None,
-        dirty_before: Vec::new(),
-        path_bandwidth: None,
-        sharing: 1,
-        qemu: None,
-        predicted: None,
         wall: Span::from_seconds(if arrives { 11 } else { 60 }),
         stats: arrives.then_some(stats),
+        ..MigrationRecord::beginning(
+            OrderId::new(&format!("{vm}-{minute}")).unwrap(),
+            Timestamp::from_micros(1_800_000_000_000_000 + minute * 60_000_000),
+            VmId::new(vm).unwrap(),
+            HostId::unnamed(),
+            HostId::unnamed(),
+            MigrationSettings {
+                bandwidth_limit: Some(BytesPerSecond::mib(10)),
+                ..MigrationSettings::default()
+            },
+            Bytes::mib(100),
+        )
     };
-    MigrationTrace { record, samples: Vec::new() }
+    record.into()
 }
 
 fn model(judged: &[MigrationTrace]) -> EvaluationModel {

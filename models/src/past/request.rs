@@ -31,9 +31,9 @@ pub struct PathGuess {
 
 impl PathGuess {
     /// Learns from `past`.
-    pub fn learn(past: &[MigrationTrace]) -> Self {
+    pub fn learn<'a>(past: impl IntoIterator<Item = &'a MigrationTrace>) -> Self {
         let achieved: Vec<f64> = past
-            .iter()
+            .into_iter()
             .map(|trace| &trace.record)
             .filter(|r| r.arrived && r.settings.bandwidth_limit.is_none() && r.sharing <= 1)
             .filter_map(|r| Some(r.stats?.bandwidth.as_f64()))
