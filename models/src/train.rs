@@ -314,7 +314,7 @@ fn outside_copying(trace: &MigrationTrace) -> Option<CostObservation> {
     let stats = record.stats?;
     let sending = stats.transferred.as_f64() / stats.bandwidth.as_f64();
     let outside = stats.total_time.as_seconds_f64() - sending;
-    (outside > 0.01).then(|| CostObservation {
+    (outside >= 0.0).then(|| CostObservation {
         from: record.from.clone(),
         to: record.to.clone(),
         mode: record.settings.mode,

@@ -21,12 +21,12 @@ const GIGABIT_PAYLOAD: BytesPerSecond = BytesPerSecond::new(117_000_000);
 
 /// What paths carry that records do not name.
 ///
-/// A record's own figure wins. Without one, a capped stream's path is taken as three times its cap
-/// for every migration that shares it, an uncapped one's as the median that uncapped past
-/// migrations achieved alone, or else one gigabit a second.
+/// A record's own figure wins. Without one, it is the median that uncapped past migrations achieved
+/// alone; of a capped stream, three times its cap for every migration that shares the path, if that
+/// is more. Where no uncapped stream was seen, an uncapped one is taken to have one gigabit a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathGuess {
-    open: BytesPerSecond,
+    open: Option<BytesPerSecond>,
 }
 
 impl PathGuess {
@@ -39,8 +39,7 @@ impl PathGuess {
             .filter_map(|r| Some(r.stats?.bandwidth.as_f64()))
             .filter(|rate| *rate > 0.0)
             .collect();
-        let open = median(&achieved).map(|rate| BytesPerSecond::new(rate.round() as u64));
-        Self { open: open.unwrap_or(GIGABIT_PAYLOAD) }
+        Self { open: median(&achieved).map(|rate| BytesPerSecond::new(rate.round() as u64)) }
     }
 
     /// What the path of `record` carries when nobody else uses it.
@@ -49,9 +48,10 @@ impl PathGuess {
         let known = record.path_bandwidth.filter(|rate| *rate > BytesPerSecond::ZERO);
         known.unwrap_or_else(|| match record.settings.bandwidth_limit {
             Some(cap) => {
-                BytesPerSecond::new((cap.as_f64() * PATH_OVER_CAP * sharing).round() as u64)
+                let over = (cap.as_f64() * PATH_OVER_CAP * sharing).round() as u64;
+                BytesPerSecond::new(over).max(self.open.unwrap_or(BytesPerSecond::ZERO))
             }
-            None => self.open,
+            None => self.open.unwrap_or(GIGABIT_PAYLOAD),
         })
     }
 

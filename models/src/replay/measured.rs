@@ -137,7 +137,7 @@ fn sixteen_writers() -> DirtyCurve {
 
 #[test]
 fn pre_copy_and_auto_converge_of_the_database_guest() {
-    let run = replay(&database(1.93), &curve(&[(6.0, 0.1), (30.0, 2.0), (800.0, 30.0)]));
+    let run = replay(&database(1.93), &curve(&[(6.0, 0.1), (30.0, 2.0), (880.0, 30.0)]));
     near("light, seconds", total_seconds(&run), 17.2, 0.05);
     near("light, GB", run.transferred.as_f64() / 1e9, 2.35, 0.05);
     assert!((6..=8).contains(&run.iterations), "{run:?}");

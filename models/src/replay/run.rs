@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
         }
         // Zero pages are announced along the first pass.
         let (zero_seconds, zero_wire) = self.stream.zeros(self.zero_pages);
-        let seconds = sending + zero_seconds + self.read_seconds;
+        let seconds = self.with_zeros(sending, sent / pace.line, zero_seconds) + self.read_seconds;
         let whole = self.elapsed + seconds <= deadline;
         let part = if whole { 1.0 } else { ((deadline - self.elapsed) / seconds).clamp(0.0, 1.0) };
         self.sent += (sent * pace.wire + zero_wire) * part;
@@ -202,6 +202,16 @@ impl<'a> Run<'a> {
         self.round.sent += sent * part;
         self.elapsed = if whole { self.elapsed + seconds } else { self.elapsed.max(deadline) };
         whole
+    }
+
+    /// Time to send content, which alone takes `sending`, and to find zero pages. Those between the
+    /// content are found while a capped stream would sleep.
+    fn with_zeros(&self, sending: f64, at_line: f64, zero_seconds: f64) -> f64 {
+        let last = self.migration.zeros_last.get();
+        let between = zero_seconds * (1.0 - last);
+        let first =
+            if self.stream.capped() { sending.max(at_line + between) } else { sending + between };
+        first + zero_seconds * last
     }
 
     /// Memory with content below which the bitmap is read. In the first pass QEMU counts zero
