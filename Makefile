@@ -59,12 +59,12 @@ campaign: packages-lab ## Record a thousand migrations of drawn guests into targ
 	target/debug/whimbrel-lab exec target/debug/whimbrel-campaign target/campaign --compressed-channels
 	target/debug/whimbrel-lab down
 
-experiment-timing: packages-lab ## Requests at drawn phases of cyclic guests: at once, at random, when told (target/experiment, 60 minutes)
+experiment-timing: packages-lab ## Requests at drawn phases of cyclic guests: at once, at random, when told (target/experiment, 40 minutes)
 	cargo build --package whimbrel-lab --package whimbrel-tests
 	target/debug/whimbrel-lab up
 	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment timing target/experiment
 
-experiment-choosing: packages-lab ## Drawn cases with settings by Whimbrel, by fixed modes and by time-outs (target/experiment, 30 minutes)
+experiment-choosing: packages-lab ## Drawn cases with settings by Whimbrel, by fixed modes and by time-outs (target/experiment, 10 minutes)
 	cargo build --package whimbrel-lab --package whimbrel-tests
 	target/debug/whimbrel-lab up
 	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment choosing target/experiment
