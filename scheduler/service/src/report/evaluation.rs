@@ -77,7 +77,7 @@ pub fn render_evaluation(model: &EvaluationModel) -> String {
 fn table(heads: &[&str], rows: &str) -> String {
     let heads = each(heads, |head| format!("<th class=\"n\">{}</th>", esc(head)));
     format!(
-        "<div class=\"scroll\"><table><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<div class=\"scroll\"><table class=\"many\"><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 

@@ -52,6 +52,8 @@ td .sub,th .sub{display:block;font-size:12px;font-weight:400}
 .sub.bad{font-weight:600}
 .unit{color:var(--muted);font-weight:400}
 table.snug{width:auto;min-width:62%}
+.many thead th{white-space:normal}
+.many tbody th{min-width:8.5em}
 .vm{min-width:120px}
 .best{font-weight:700}
 .bad{color:var(--bad);font-weight:600}
