@@ -4,6 +4,10 @@ use proptest::{collection::vec, prelude::*};
 use whimbrel_core::predict::Quantiles;
 use whimbrel_models::conformal::{Class, Conformal, OUTER_SCORES_MIN, Score};
 
+mod numbers;
+
+use numbers::Numbers;
+
 /// Standard normal quantiles at the levels of [`Quantiles`].
 const Z: [f64; 7] = [-1.96, -1.645, -0.6745, 0.0, 0.6745, 1.645, 1.96];
 
@@ -11,21 +15,6 @@ const CLASSES: [Class; 3] = [Class::ConvergingPreCopy, Class::Other, Class::Litt
 
 fn band(middle: f64, spread: f64) -> Quantiles<f64> {
     Quantiles::from_array(Z.map(|z| middle * (z * spread).exp()))
-}
-
-/// Seeded uniform numbers (Numerical Recipes' 64-bit generator), enough for a test.
-struct Numbers(u64);
-
-impl Numbers {
-    fn uniform(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
 }
 
 /// Migrations of `guests`, each with an error of its own; the spread grows with a feature that the

@@ -4,20 +4,9 @@ use proptest::prelude::*;
 use whimbrel_core::ids::VmId;
 use whimbrel_models::learned::{COLUMNS, Correction, Example, FEATURES, Features, Residuals};
 
-/// Seeded uniform numbers (Numerical Recipes' 64-bit generator), enough for a test.
-struct Numbers(u64);
+mod numbers;
 
-impl Numbers {
-    fn uniform(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-}
+use numbers::Numbers;
 
 fn column(name: &str) -> usize {
     COLUMNS.iter().position(|column| *column == name).unwrap_or(FEATURES)

@@ -37,8 +37,10 @@ pub struct Coding {
     pub zlib_page_bytes_per_second: BytesPerSecond,
     /// What one channel compresses of them with Zstandard a second.
     pub zstd_page_bytes_per_second: BytesPerSecond,
-    /// Channels that compress side by side: more are no faster together. At least 1.
-    pub side_by_side: u8,
+    /// Channels that deflate side by side: more are no faster together. At least 1.
+    pub zlib_side_by_side: u8,
+    /// The same with Zstandard.
+    pub zstd_side_by_side: u8,
 }
 
 impl Default for Coding {
@@ -50,7 +52,8 @@ impl Default for Coding {
             zstd: 0.7,
             zlib_page_bytes_per_second: BytesPerSecond::mib(25),
             zstd_page_bytes_per_second: BytesPerSecond::mib(120),
-            side_by_side: u8::MAX,
+            zlib_side_by_side: u8::MAX,
+            zstd_side_by_side: u8::MAX,
         }
     }
 }
@@ -67,15 +70,13 @@ impl Coding {
             mean(|g| g.delta_page.mean()).unwrap_or(learnt.delta_page).clamp(0.0, page);
         learnt.zlib = mean(|g| g.zlib.mean()).unwrap_or(learnt.zlib).clamp(0.01, 1.2);
         learnt.zstd = mean(|g| g.zstd.mean()).unwrap_or(learnt.zstd).clamp(0.01, 1.2);
-        for which in [Compression::Zlib, Compression::Zstd] {
-            let rates = free_rates(traces, which);
-            if let Some((one, side_by_side)) = one_channel(&rates) {
-                learnt.side_by_side = side_by_side;
-                match which {
-                    Compression::Zlib => learnt.zlib_page_bytes_per_second = one,
-                    _ => learnt.zstd_page_bytes_per_second = one,
-                }
-            }
+        if let Some((one, side_by_side)) = one_channel(&free_rates(traces, Compression::Zlib)) {
+            learnt.zlib_page_bytes_per_second = one;
+            learnt.zlib_side_by_side = side_by_side;
+        }
+        if let Some((one, side_by_side)) = one_channel(&free_rates(traces, Compression::Zstd)) {
+            learnt.zstd_page_bytes_per_second = one;
+            learnt.zstd_side_by_side = side_by_side;
         }
         learnt
     }

@@ -147,10 +147,10 @@ impl<'a> Ground<'a> {
 
     fn encoding(&self) -> Encoding {
         let (coding, past) = (&self.model.coding, self.past);
-        let channels = self.request.settings.channels.clamp(1, coding.side_by_side.max(1));
-        let channels = u64::from(channels);
-        let all =
-            |one: BytesPerSecond| BytesPerSecond::new(one.get().max(1).saturating_mul(channels));
+        let all = |one: BytesPerSecond, side_by_side: u8| {
+            let channels = self.request.settings.channels.clamp(1, side_by_side.max(1));
+            BytesPerSecond::new(one.get().max(1).saturating_mul(u64::from(channels)))
+        };
         match self.request.settings.compression {
             Compression::None => Encoding::Plain,
             Compression::Xbzrle { cache } => Encoding::Delta {
@@ -159,11 +159,17 @@ impl<'a> Ground<'a> {
             },
             Compression::Zlib => Encoding::Stream {
                 ratio: past.and_then(|p| p.zlib.mean()).unwrap_or(coding.zlib),
-                page_bytes_per_second: all(coding.zlib_page_bytes_per_second),
+                page_bytes_per_second: all(
+                    coding.zlib_page_bytes_per_second,
+                    coding.zlib_side_by_side,
+                ),
             },
             Compression::Zstd => Encoding::Stream {
                 ratio: past.and_then(|p| p.zstd.mean()).unwrap_or(coding.zstd),
-                page_bytes_per_second: all(coding.zstd_page_bytes_per_second),
+                page_bytes_per_second: all(
+                    coding.zstd_page_bytes_per_second,
+                    coding.zstd_side_by_side,
+                ),
             },
         }
     }

@@ -77,7 +77,7 @@ impl Pace {
     pub(super) fn seconds(self, sent: f64) -> (f64, Option<f64>) {
         let whole = sent / self.memory;
         let Some(at_once) = self.at_once else {
-            return (whole, (whole >= QUANTUM_SECONDS).then_some(self.bandwidth()));
+            return (whole, None);
         };
         let quanta = (whole / QUANTUM_SECONDS).floor();
         let rest = sent - quanta * self.memory * QUANTUM_SECONDS;

@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
         let steps = ((left - self.enough_left()).max(0.0) / step).floor() + 1.0;
         let sent = (steps * step).min(left);
         let (sending, bandwidth) = pace.seconds(sent);
-        if let Some(bandwidth) = bandwidth.filter(|_| pace.at_once.is_some()) {
+        if let Some(bandwidth) = bandwidth {
             self.threshold = bandwidth * limit;
         }
         // Zero pages are announced along the first pass.
