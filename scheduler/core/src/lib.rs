@@ -19,6 +19,7 @@ pub mod ports;
 pub mod predict;
 pub mod settings;
 pub mod telemetry;
+pub mod trace;
 pub mod units;
 
 pub use cluster::{Domain, DomainState, Host, HostState, Snapshot};
