@@ -1,6 +1,6 @@
 # The jobs of the project, one command each. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lab-up lab-down lab-demo figures figures-readme record campaign experiment-timing experiment-choosing packages-build packages-libvirt packages-lab
+.PHONY: help demo test lint lab-up lab-down lab-demo figures figures-readme record campaign experiment-timing experiment-choosing experiment-drains packages-build packages-libvirt packages-lab
 
 PACKAGES := tests/setup/packages.sh
 WHIMBREL := target/debug/whimbrel
@@ -68,6 +68,11 @@ experiment-choosing: packages-lab ## Drawn cases with settings by Whimbrel, by f
 	cargo build --package whimbrel-lab --package whimbrel-tests
 	target/debug/whimbrel-lab up
 	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment choosing target/experiment
+
+experiment-drains: packages-lab ## Drains with one to four migrations at a time, simulated and real (target/experiment, 25 minutes)
+	cargo build --package whimbrel-lab --package whimbrel-tests
+	target/debug/whimbrel-lab up
+	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment drains target/experiment
 
 packages-build:
 	@$(PACKAGES) build

@@ -1,4 +1,4 @@
-//! Two experiments on the lab: `whimbrel-experiment timing|choosing DIRECTORY`, inside the lab's
+//! Experiments on the lab: `whimbrel-experiment timing|choosing|drains DIRECTORY`, inside the lab's
 //! network namespace, and `whimbrel-experiment report DIRECTORY`, anywhere. Stopped at any moment
 //! and started again, an experiment goes on where it was.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
@@ -15,6 +15,7 @@ use whimbrel_tests::{
     experiment::{
         advisor::predictor,
         choosing::{self, Choosing},
+        drains,
         driver::Driver,
         results::{self, Results},
         timing::{self, Timing},
@@ -23,6 +24,7 @@ use whimbrel_tests::{
 
 const USAGE: &str = "usage: whimbrel-experiment timing DIRECTORY [--pairs N] [OPTION...]
        whimbrel-experiment choosing DIRECTORY [--cases N] [OPTION...]
+       whimbrel-experiment drains DIRECTORY [--repeats N] [--seed S]
        whimbrel-experiment report DIRECTORY
 options: --seed S, --model FILE, --campaign DIRECTORY (its guests that teach, without a model)";
 
@@ -41,6 +43,7 @@ struct Arguments {
     directory: PathBuf,
     pairs: u32,
     cases: u32,
+    repeats: u32,
     seed: u64,
     model: Option<PathBuf>,
     campaign: PathBuf,
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.verb.as_str() {
         "timing" => time(&arguments),
         "choosing" => choose(&arguments),
+        "drains" => drain(&arguments),
         _ => report(&arguments.directory),
     };
     match outcome {
@@ -71,6 +75,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
         directory: PathBuf::from(words.next()?),
         pairs: PAIRS,
         cases: CASES,
+        repeats: drains::REPEATS,
         seed: SEED,
         model: None,
         campaign: PathBuf::from(CAMPAIGN),
@@ -80,13 +85,14 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
         match (read.verb.as_str(), word.as_str()) {
             ("timing", "--pairs") => read.pairs = words.next()?.parse().ok()?,
             ("choosing", "--cases") => read.cases = words.next()?.parse().ok()?,
-            ("timing" | "choosing", "--seed") => read.seed = words.next()?.parse().ok()?,
+            ("drains", "--repeats") => read.repeats = words.next()?.parse().ok()?,
+            ("timing" | "choosing" | "drains", "--seed") => read.seed = words.next()?.parse().ok()?,
             ("timing" | "choosing", "--model") => read.model = Some(words.next()?.into()),
             ("timing" | "choosing", "--campaign") => read.campaign = words.next()?.into(),
             _ => return None,
         }
     }
-    let known = ["timing", "choosing", "report"].contains(&read.verb.as_str());
+    let known = ["timing", "choosing", "drains", "report"].contains(&read.verb.as_str());
     (known && !read.directory.to_string_lossy().starts_with('-')).then_some(read)
 }
 
@@ -121,6 +127,15 @@ fn choose(arguments: &Arguments) -> Result<(), CampaignError> {
     Ok(())
 }
 
+fn drain(arguments: &Arguments) -> Result<(), CampaignError> {
+    let (directory, mut say) = (&arguments.directory, timed);
+    let lab = Lab::from_environment()?;
+    let drains = drains::draw(arguments.seed, arguments.repeats);
+    drains::run(&lab, &drains::program()?, directory, &drains, &mut say)?;
+    println!("{}", drains::report::report(&drains::compare::drains(directory)?));
+    Ok(())
+}
+
 /// Prints the tables of every experiment in `directory`.
 fn report(directory: &Path) -> Result<(), CampaignError> {
     let requests = directory.join(timing::ROWS_FILE);
@@ -133,8 +148,13 @@ fn report(directory: &Path) -> Result<(), CampaignError> {
         println!("{}", choosing::report::report(&results::read(&cases)?));
         println!("`make experiment-choosing` repeats it");
     }
-    if !requests.exists() && !cases.exists() {
-        let message = format!("neither {} nor {}", timing::ROWS_FILE, choosing::ROWS_FILE);
+    let drains = directory.join(drains::TELEMETRY);
+    if drains.exists() {
+        println!("{}", drains::report::report(&drains::compare::drains(directory)?));
+        println!("`make experiment-drains` repeats it");
+    }
+    if !requests.exists() && !cases.exists() && !drains.exists() {
+        let message = "holds no experiment".to_owned();
         return Err(CampaignError::Facts { path: directory.display().to_string(), message });
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Two experiments on real hosts: whether migrations begin better when Whimbrel says when, and
-//! whether they go better with the settings that it chooses.
+//! Experiments on real hosts: whether migrations begin better when Whimbrel says when, whether they
+//! go better with the settings that it chooses, and whether a drain takes as long as its simulation.
 //!
 //! What is tried is drawn from a seed before anything runs: [`timing`] and [`choosing`] draw their
 //! guests and cases, and the order in which arms are tried. [`driver`] does it, both experiments
@@ -10,6 +10,7 @@
 
 pub mod advisor;
 pub mod choosing;
+pub mod drains;
 pub mod driver;
 pub mod live;
 pub mod results;

@@ -1,0 +1,116 @@
+//! Drains in the simulator and on real hosts, as tables.
+
+use super::compare::{Compared, Moved};
+use crate::experiment::{
+    statistics::median,
+    table::{as_seconds, markdown, percent, seconds},
+};
+
+/// Errors of simulated drains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Errors {
+    /// Of the time from the first begin to the last end: the largest of the medians over the
+    /// drains with the same number of migrations at a time.
+    pub makespan_worst: f64,
+    /// Of the single migrations' times, their bytes and their downtimes: medians.
+    pub total_time: f64,
+    /// Bytes.
+    pub transferred: f64,
+    /// Downtime.
+    pub downtime: f64,
+}
+
+/// The errors of `drains`; `None` of none.
+pub fn errors(drains: &[Compared]) -> Option<Errors> {
+    let moves = || drains.iter().flat_map(|drain| &drain.moves);
+    let of = |error: fn(&Moved) -> f64| median(&moves().map(error).collect::<Vec<_>>());
+    let worst = numbers(drains).into_iter().map(|at_once| {
+        let with = drains.iter().filter(|drain| drain.at_once == at_once);
+        median(&with.map(|drain| drain.makespan.error()).collect::<Vec<_>>())
+    });
+    Some(Errors {
+        makespan_worst: worst.max_by(f64::total_cmp)?,
+        total_time: of(|one| one.total_time.error()),
+        transferred: of(|one| one.transferred.error()),
+        downtime: of(|one| one.downtime.error()),
+    })
+}
+
+fn numbers(drains: &[Compared]) -> Vec<u32> {
+    let mut numbers: Vec<u32> = drains.iter().map(|drain| drain.at_once).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// A table of drains and a line on single migrations.
+pub fn report(drains: &[Compared]) -> String {
+    let heads =
+        ["at a time", "drain", "simulated", "measured", "off by", "a migration off by", "failed"];
+    let mut sorted: Vec<&Compared> = drains.iter().collect();
+    sorted.sort_by_key(|drain| (drain.at_once, &drain.name));
+    let row = |drain: &&Compared| {
+        let times: Vec<f64> = drain.moves.iter().map(|one| one.total_time.error()).collect();
+        vec![
+            drain.at_once.to_string(),
+            drain.name.clone(),
+            seconds(as_seconds(drain.makespan.simulated)),
+            seconds(as_seconds(drain.makespan.measured)),
+            percent(drain.makespan.error()),
+            percent(median(&times)),
+            drain.failed.to_string(),
+        ]
+    };
+    let rows: Vec<_> = sorted.iter().map(row).collect();
+    let mut text = format!("{} drains of one host\n\n{}", drains.len(), markdown(&heads, &rows));
+    if let Some(errors) = errors(drains) {
+        text.push_str(&format!(
+            "\nmedian errors of single migrations: time {}, bytes {}, downtime {}\n",
+            percent(errors.total_time),
+            percent(errors.transferred),
+            percent(errors.downtime),
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_core::{
+        ids::VmId,
+        units::{Bytes, Span},
+    };
+
+    use super::*;
+    use crate::experiment::drains::compare::Pair;
+
+    fn drain(at_once: u32, simulated: u64, measured: u64) -> Compared {
+        let pair = Pair {
+            simulated: Span::from_seconds(simulated),
+            measured: Span::from_seconds(measured),
+        };
+        Compared {
+            name: format!("a-{at_once}"),
+            at_once,
+            makespan: pair,
+            moves: vec![Moved {
+                vm: VmId::new("d0").unwrap(),
+                total_time: pair,
+                transferred: Pair { simulated: Bytes::mib(9), measured: Bytes::mib(10) },
+                downtime: pair,
+            }],
+            failed: 0,
+        }
+    }
+
+    #[test]
+    fn the_worst_number_at_a_time_counts() {
+        let drains = [drain(1, 10, 10), drain(2, 12, 10), drain(4, 9, 10)];
+        let errors = errors(&drains).unwrap();
+        assert!((errors.makespan_worst - 0.2).abs() < 1e-9);
+        assert!((errors.transferred - 0.1).abs() < 1e-9);
+        let text = report(&drains);
+        assert!(text.contains("| 2 | a-2 | 12.0 s | 10.0 s | 20 % | 20 % | 0 |"), "{text}");
+        assert_eq!(super::errors(&[]), None);
+    }
+}
