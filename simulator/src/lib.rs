@@ -33,6 +33,7 @@ pub mod replay;
 pub mod run;
 pub mod scenario;
 mod use_meter;
+pub mod whatif;
 mod world;
 
 pub use bands::{Band, Bands, MoveBands, simulate_many};
