@@ -171,7 +171,9 @@ pub enum DatasetError {
         message: String,
     },
     /// The manifest of public traces is not well-formed.
-    #[error("manifest.toml: {message} (hint: every set has name, licence, source, path, bytes)")]
+    #[error(
+        "manifest.toml: {message} (hint: every set has name, what, licence, source, path and get)"
+    )]
     Manifest {
         /// The parser's words.
         message: String,

@@ -1,4 +1,5 @@
-//! Rows to Parquet bytes and back: the only module that speaks to polars.
+//! Rows to Parquet bytes and back: with `results`, and `public::columns` for foreign files, the only
+//! module that speaks to polars.
 //!
 //! Bytes are sealed after polars wrote them and unsealed before polars sees them, so that polars
 //! decodes nothing but what this module wrote.
@@ -45,7 +46,7 @@ pub(crate) fn encode<R: Row>(rows: &[R]) -> Result<Vec<u8>, String> {
     seal(&bytes)
 }
 
-fn write(mut frame: DataFrame, labels: Vec<(String, String)>) -> PolarsResult<Vec<u8>> {
+pub(crate) fn write(mut frame: DataFrame, labels: Vec<(String, String)>) -> PolarsResult<Vec<u8>> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(None))
@@ -84,9 +85,9 @@ pub(crate) fn bad_value(path: &Path, row: usize, fault: Fault) -> DatasetError {
     }
 }
 
-type Labels = Vec<(String, Option<String>)>;
+pub(crate) type Labels = Vec<(String, Option<String>)>;
 
-fn read(bytes: Vec<u8>) -> PolarsResult<(Labels, DataFrame)> {
+pub(crate) fn read(bytes: Vec<u8>) -> PolarsResult<(Labels, DataFrame)> {
     let mut reader = ParquetReader::new(Cursor::new(bytes)).read_parallel(ParallelStrategy::None);
     let pairs = reader.get_metadata()?.key_value_metadata().as_deref().unwrap_or_default();
     let labels = pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect();
@@ -98,7 +99,7 @@ fn read(bytes: Vec<u8>) -> PolarsResult<(Labels, DataFrame)> {
 /// Last resort: the seal keeps damaged bytes away from polars, yet a file that carries a seal and
 /// was made by another program may still hit an assertion in its decoder. Nothing of a panicked
 /// call is used afterwards, hence unwind safety is given.
-fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error: PolarsError| format!("not readable: {error}")),
         Err(_) => Err("not readable: the Parquet library gave up on it".to_owned()),

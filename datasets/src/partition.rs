@@ -140,13 +140,13 @@ pub(crate) fn publish(table: &Path, first: Timestamp, bytes: &[u8]) -> Result<()
     sync_directory(table).map_err(DatasetError::io(table, "cannot sync"))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 

@@ -125,7 +125,7 @@ impl TelemetryReader {
     }
 }
 
-fn read_part<R: Row>(part: &Part) -> Result<Vec<R>, DatasetError> {
+pub(crate) fn read_part<R: Row>(part: &Part) -> Result<Vec<R>, DatasetError> {
     let path = &part.path;
     let length = fs::metadata(path).map_err(DatasetError::io(path, "cannot look at"))?.len();
     if length > PART_LENGTH_MAX {

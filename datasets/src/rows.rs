@@ -6,6 +6,7 @@
 mod guest_checks;
 mod migrations;
 mod telemetry;
+mod trace;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,7 @@ pub(crate) use guest_checks::GUEST_CHECKS;
 pub use guest_checks::GuestCheck;
 pub(crate) use migrations::MIGRATIONS;
 pub(crate) use telemetry::{DIRTY, DOMAINS, HOSTS, JOBS};
+pub(crate) use trace::{LIVES, SAMPLES};
 
 use crate::schema::{Cell, Column, Fault, Table};
 

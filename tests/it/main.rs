@@ -16,6 +16,8 @@ mod journal;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod nova;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod scenarios;

@@ -14,3 +14,5 @@ mod replay;
 mod round_trip;
 #[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod traces;

@@ -216,7 +216,8 @@ impl Advisor {
         simulate(plan, &situation.snapshot, &options).map_err(Failure::invalid)
     }
 
-    fn simulation(&self, plan: &Plan, situation: &Situation) -> SimulationOptions {
+    /// How `plan` is simulated: until after its end, with what past migrations taught.
+    pub fn simulation(&self, plan: &Plan, situation: &Situation) -> SimulationOptions {
         let waves = plan
             .waves
             .iter()

@@ -15,7 +15,9 @@ pub mod files;
 pub mod grpc;
 pub mod report;
 pub mod scene;
+pub mod sweep;
 pub mod teaching;
+pub mod whatif;
 #[cfg(feature = "libvirt")]
 pub mod wiring;
 

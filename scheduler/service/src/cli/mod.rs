@@ -22,6 +22,7 @@ macro_rules! say {
 mod apply;
 mod choose;
 mod collect;
+mod dataset;
 mod demo;
 mod evaluate;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
@@ -44,10 +45,12 @@ mod report;
 mod serve;
 mod simulate;
 mod source;
+mod sweep;
 mod table;
 mod train;
 #[cfg(feature = "libvirt")]
 mod watch;
+mod whatif;
 mod window;
 
 /// Predictive live migration for libvirt/QEMU clusters.
@@ -65,7 +68,7 @@ struct Arguments {
 }
 
 /// What every verb understands.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every verb")]
 struct Common {
     /// Configuration file: hosts, collection, daemon
@@ -122,6 +125,17 @@ enum Verb {
     Demo(demo::DemoArguments),
     /// Learn a model of migration costs from recorded telemetry, into a file
     Train(train::TrainArguments),
+    /// Ask what would come of it if hosts, guests, load or policy were others; changes nothing
+    ///
+    /// Answers whether everything still finds a place, what the moves that this needs would cost, how
+    /// busy hosts become beside today, and whose loss would then strand whom. All changes can be
+    /// combined.
+    #[command(name = "whatif")]
+    WhatIf(Box<whatif::WhatIfArguments>),
+    /// Ask many such questions, in shards that can be stopped and gone on with
+    Sweep(sweep::SweepArguments),
+    /// List, get, check and convert public traces of guests
+    Dataset(dataset::DatasetArguments),
     /// Judge predictions on measured migrations, beside published models
     Evaluate(evaluate::EvaluateArguments),
     /// Run collector and engine as a daemon with a gRPC API
@@ -181,6 +195,9 @@ fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
         Verb::Report(own) => report::run(common, own),
         Verb::Demo(own) => demo::run(common, own),
         Verb::Train(own) => train::run(common, own),
+        Verb::WhatIf(own) => whatif::run(common, own),
+        Verb::Sweep(own) => sweep::run(common, own),
+        Verb::Dataset(own) => dataset::run(common, own),
         Verb::Evaluate(own) => evaluate::run(common, own),
         #[cfg(feature = "serve")]
         Verb::Serve(own) => serve::run(common, own),

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Where the daemon is, and what is shown to it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct RemoteArguments {
     /// Ask a daemon instead of the hosts: HOST:PORT, with mutual TLS unless it is on loopback
     #[arg(long, global = true, value_name = "URL", env = "WHIMBREL_ENDPOINT")]
@@ -121,7 +121,10 @@ pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending
         | Verb::Report(_)
         | Verb::Demo(_)
         | Verb::Train(_)
+        | Verb::Dataset(_)
         | Verb::Evaluate(_)
+        | Verb::WhatIf(_)
+        | Verb::Sweep(_)
         | Verb::Serve(_) => Err(Failure::invalid(
             "this verb does not work through an endpoint \
                  (hint: leave out --endpoint and WHIMBREL_ENDPOINT)",

@@ -30,6 +30,16 @@ pub(super) struct SourceArguments {
 }
 
 impl SourceArguments {
+    /// The live hosts, watched for `watch` at most.
+    pub(super) fn live(watch: Span) -> Self {
+        Self { snapshot: None, telemetry: None, at: None, watch }
+    }
+
+    /// A snapshot file.
+    pub(super) fn of_snapshot(path: PathBuf) -> Self {
+        Self { snapshot: Some(path), ..Self::live(Span::ZERO) }
+    }
+
     /// The option that names another source than live hosts, if one was given.
     #[cfg(feature = "serve")]
     pub(super) fn other_than_live(&self) -> Option<&'static str> {

@@ -64,9 +64,11 @@ ul{margin:6px 0 0;padding-left:20px}
 li{margin:2px 0;overflow-wrap:anywhere}
 figure{margin:14px 0 0}
 figcaption{margin-top:4px}
+figcaption code{font-size:11px}
 figure svg{display:block;width:100%;height:auto}
 .wide svg{min-width:860px}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(310px,1fr));gap:8px 22px}
+.panels.two{grid-template-columns:repeat(auto-fill,minmax(440px,1fr))}
 .panels h3{margin:6px 0 0;overflow-wrap:anywhere}
 svg text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums}
 .chart text{font-size:12px;fill:var(--ink)}
@@ -107,6 +109,7 @@ thead{display:table-header-group}
 .wide svg{min-width:0}
 .tiles{grid-template-columns:repeat(4,1fr)}
 .panels{grid-template-columns:repeat(3,1fr)}
+.panels.two{grid-template-columns:repeat(2,1fr)}
 table,.note,.nothing,figcaption,.sub,.key{font-size:11px}
 thead th,td .sub,th .sub{font-size:10px}
 .tile .value{font-size:22px}

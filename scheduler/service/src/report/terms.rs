@@ -11,8 +11,9 @@ use super::{
 };
 
 /// Ends of names and what they stand for; longer ends come first.
-const UNITS: [(&str, &str); 9] = [
+const UNITS: [(&str, &str); 10] = [
     ("_core_seconds", "core-seconds"),
+    ("_cores", "cores"),
     ("_guest_seconds", "guest-seconds"),
     ("_milliseconds", "ms"),
     ("_seconds", "s"),
@@ -24,18 +25,18 @@ const UNITS: [(&str, &str); 9] = [
 ];
 
 /// A term's name without its unit, and the unit.
-fn split(name: &str) -> (&str, &'static str) {
+pub(crate) fn split(name: &str) -> (&str, &'static str) {
     let of = |(end, unit): &(&str, &'static str)| Some((name.strip_suffix(*end)?, *unit));
     UNITS.iter().find_map(of).filter(|(rest, _)| !rest.is_empty()).unwrap_or((name, ""))
 }
 
-fn heading(name: &str) -> String {
+pub(crate) fn heading(name: &str) -> String {
     let (rest, unit) = split(name);
     format!("{} <span class=\"unit\">{unit}</span>", esc(&rest.replace('_', " ")))
 }
 
 /// `value` of the term `name`, in the unit that [`heading`] states or with its own.
-fn amount(name: &str, value: f64) -> String {
+pub(crate) fn amount(name: &str, value: f64) -> String {
     match split(name).1 {
         "bytes" if value.is_finite() => {
             let sign = if value < 0.0 { "−" } else { "" };

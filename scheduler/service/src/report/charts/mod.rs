@@ -5,11 +5,14 @@
 
 pub(crate) mod coverage;
 pub(crate) mod dirty;
+pub(crate) mod heat;
 pub(crate) mod hosts;
 pub(crate) mod palette;
 mod plot;
-mod scale;
+pub(crate) mod runs;
+pub(crate) mod scale;
 pub(crate) mod scatter;
+pub(crate) mod strips;
 pub(crate) mod waves;
 
 use super::markup::esc;

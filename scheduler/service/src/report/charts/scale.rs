@@ -11,6 +11,8 @@ pub(crate) enum Quantity {
     Seconds,
     /// Size in bytes.
     Bytes,
+    /// Anything else, without a unit.
+    Number,
 }
 
 /// An axis from its low to its high end.
@@ -120,6 +122,12 @@ impl Quantity {
                 let first = least.max(1.0).log2().ceil() as i32;
                 (first..first + LADDERS).map(|e| 2f64.powi(e)).collect()
             }
+            Self::Number => {
+                let decade = least.log10().floor() as i32;
+                let tens = (decade..decade + LADDERS)
+                    .flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(e)));
+                tens.filter(|step| *step >= least).collect()
+            }
             Self::Seconds => {
                 let decade = least.log10().floor() as i32;
                 let tens = (decade..decade + LADDERS)
@@ -137,7 +145,7 @@ impl Quantity {
     fn common_unit(self, values: &[f64]) -> f64 {
         let fits = |unit: &f64| values.iter().all(|v| v % unit == 0.0);
         match self {
-            Self::Bytes => 1.0,
+            Self::Bytes | Self::Number => 1.0,
             Self::Seconds => [3600.0, 60.0].into_iter().find(fits).unwrap_or(1.0),
         }
     }
@@ -153,7 +161,7 @@ impl Quantity {
                 };
                 (1..=LADDERS).map(ladder).collect()
             }
-            Self::Seconds => {
+            Self::Seconds | Self::Number => {
                 let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
                 let ladder = |multiples: &[f64], step: i32| -> Vec<f64> {
                     let decades = (first..=last).step_by(step as usize).map(|e| 10f64.powi(e));
@@ -182,9 +190,12 @@ impl Quantity {
                 v if v >= 0.000_999 => (v * 1e3, "ms"),
                 v => (v * 1e6, "µs"),
             },
+            Self::Number => (value, ""),
         };
-        let text = format!("{amount:.2}");
-        format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.'))
+        let decimals = if self == Self::Number { 6 } else { 2 };
+        let text = format!("{amount:.decimals$}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        if unit.is_empty() { text.to_owned() } else { format!("{text} {unit}") }
     }
 }
 
@@ -208,12 +219,16 @@ mod tests {
         assert_eq!(texts(&scale, 40.0), ["16 MiB", "256 MiB", "4 GiB"]);
         let scale = Scale::spanning(Quantity::Seconds, &[0.02, 3.0]);
         assert_eq!(texts(&scale, 40.0), ["30 ms", "100 ms", "300 ms", "1 s", "3 s"]);
+        let scale = Scale::from_zero(Quantity::Number, [1.1]);
+        assert_eq!(texts(&scale, 40.0), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        let scale = Scale::from_zero(Quantity::Number, [0.02]);
+        assert_eq!(texts(&scale, 40.0), ["0", "0.005", "0.01", "0.015", "0.02"]);
     }
 
     #[test]
     fn one_value_none_and_zero_have_an_axis() {
         for values in [&[][..], &[0.0], &[5.0], &[0.0, 0.0], &[0.0, 1e12], &[f64::NAN]] {
-            for quantity in [Quantity::Seconds, Quantity::Bytes] {
+            for quantity in [Quantity::Seconds, Quantity::Bytes, Quantity::Number] {
                 let scale = Scale::spanning(quantity, values);
                 assert!(scale.high > scale.low, "{values:?}");
                 assert!(!scale.ticks(40.0).is_empty(), "{values:?}");
@@ -228,7 +243,7 @@ mod tests {
             room in 20.0..200.0f64,
         ) {
             values.sort_by(f64::total_cmp);
-            for quantity in [Quantity::Seconds, Quantity::Bytes] {
+            for quantity in [Quantity::Seconds, Quantity::Bytes, Quantity::Number] {
                 let scale = Scale::spanning(quantity, &values);
                 let places: Vec<_> = values.iter().map(|v| scale.place(*v)).collect();
                 prop_assert!(places.is_sorted());

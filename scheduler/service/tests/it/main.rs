@@ -1,0 +1,6 @@
+//! The program as it is started: exit codes, files that it writes, and being killed.
+//!
+//! Never here: what unit tests already show.
+
+#[cfg(test)]
+mod questions;
