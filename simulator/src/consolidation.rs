@@ -1,0 +1,33 @@
+//! The consolidation study of CloudSim, to the last digit, for comparing policies with it.
+//!
+//! CloudSim's power package with PlanetLab's demand (Beloglazov and Buyya, CCPE 2012) is what
+//! policies have been compared on for a decade. This is its model, written anew from what its
+//! release 3.0.3 does: guests with one core and a demand for computing alone, hosts that ration
+//! when more is wanted than there is, a decision every five minutes, migrations that take the
+//! guest's memory over half the network interface and cost a tenth of the guest's work. It has no
+//! dirty pages, no links that are shared, no downtime: what it says of migrations is a count.
+//!
+//! Data flow: a [`Setup`] has hosts, guests and their demand; [`study`] steps through it with
+//! [`Rules`] and returns what a policy cost as [`Results`].
+//!
+//! Sums are added in the reference's order where the last bit may decide. Never here: the rest of
+//! this package's world, and figures that were not computed.
+
+mod account;
+mod decide;
+mod guest;
+mod hash_order;
+mod host;
+mod overload;
+mod results;
+mod run;
+mod select;
+mod setup;
+mod trial;
+
+pub use decide::Rules;
+pub use overload::Overload;
+pub use results::Results;
+pub use run::{StudyError, study};
+pub use select::Selection;
+pub use setup::{GuestKind, HostKind, INTERVAL_SECONDS, Setup, SetupError};
