@@ -14,20 +14,21 @@
 //! this package's world, and figures that were not computed.
 
 mod account;
-mod decide;
+mod decision;
 mod guest;
 mod hash_order;
 mod host;
-mod overload;
+mod kinds;
+mod policy;
+mod reference;
 mod results;
 mod run;
-mod select;
+mod settle;
 mod setup;
-mod trial;
 
-pub use decide::Rules;
-pub use overload::Overload;
+pub use kinds::{GuestKind, HostKind};
+pub use policy::{Policy, UnknownPolicy};
+pub use reference::{Overload, Rules, Selection};
 pub use results::Results;
 pub use run::{StudyError, study};
-pub use select::Selection;
-pub use setup::{GuestKind, HostKind, INTERVAL_SECONDS, Setup, SetupError};
+pub use setup::{INTERVAL_SECONDS, LARGE_TIMES, Setup, SetupError};

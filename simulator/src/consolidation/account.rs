@@ -56,6 +56,8 @@ pub(super) struct HostAccount {
     pub(super) seconds: f64,
     /// Seconds among them in which its guests did not get all.
     pub(super) short_seconds: f64,
+    /// Seconds in which more was wanted of it than it has, by guests that are all here.
+    pub(super) full_seconds: f64,
     shutdowns: u64,
 }
 
@@ -64,6 +66,7 @@ struct HostState {
     since: f64,
     gives: f64,
     wanted: f64,
+    full: bool,
 }
 
 impl HostState {
@@ -74,14 +77,22 @@ impl HostState {
 
 impl Default for HostAccount {
     fn default() -> Self {
-        Self { last: None, ran: true, seconds: 0.0, short_seconds: 0.0, shutdowns: 0 }
+        Self {
+            last: None,
+            ran: true,
+            seconds: 0.0,
+            short_seconds: 0.0,
+            full_seconds: 0.0,
+            shutdowns: 0,
+        }
     }
 }
 
 impl HostAccount {
-    /// From `now` on it gives `gives` of the `wanted` that is asked of it.
-    pub(super) fn enter(&mut self, now: f64, gives: f64, wanted: f64) {
-        let state = HostState { since: now, gives, wanted };
+    /// From `now` on it gives `gives` of the `wanted` that is asked of it; `full` where it has less
+    /// than that.
+    pub(super) fn enter(&mut self, now: f64, gives: f64, wanted: f64, full: bool) {
+        let state = HostState { since: now, gives, wanted, full };
         let Some(last) = self.last.replace(state).filter(|last| last.since < now) else { return };
         if last.runs() {
             let seconds = now - last.since;
@@ -89,9 +100,17 @@ impl HostAccount {
             if last.gives < last.wanted {
                 self.short_seconds += seconds;
             }
+            if last.full {
+                self.full_seconds += seconds;
+            }
         }
         self.shutdowns += u64::from(self.ran && !last.runs());
         self.ran = last.runs();
+    }
+
+    /// Whether it was off before and still is: more of the same changes nothing.
+    pub(super) fn rests(&self) -> bool {
+        !self.ran && self.last.is_none_or(|last| !last.runs())
     }
 
     /// How often it was switched off, the last state included.
@@ -120,16 +139,21 @@ mod tests {
     #[test]
     fn a_host_is_switched_off_when_it_gives_nothing_any_more() {
         let mut account = HostAccount::default();
-        account.enter(0.0, 1.0, 2.0);
-        account.enter(5.0, 0.0, 0.0);
-        account.enter(5.0, 1.0, 1.0);
-        account.enter(9.0, 0.0, 0.0);
+        account.enter(0.0, 1.0, 2.0, true);
+        account.enter(5.0, 0.0, 0.0, false);
+        account.enter(5.0, 1.0, 1.0, false);
+        account.enter(9.0, 0.0, 0.0, false);
         assert_eq!(account.shutdowns(), 1);
-        account.enter(12.0, 3.0, 3.0);
-        account.enter(13.0, 3.0, 3.0);
+        assert!(!account.rests());
+        account.enter(12.0, 3.0, 3.0, false);
+        account.enter(13.0, 3.0, 3.0, false);
         assert_eq!(account.shutdowns(), 1);
         assert!(
             (account.seconds - 10.0).abs() < 1e-9 && (account.short_seconds - 5.0).abs() < 1e-9
         );
+        assert!((account.full_seconds - 5.0).abs() < 1e-9);
+        account.enter(14.0, 0.0, 0.0, false);
+        account.enter(15.0, 0.0, 0.0, false);
+        assert!(account.rests());
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Guest {
     /// Where it runs, while it lives.
     pub(super) host: Option<u32>,
     pub(super) account: GuestAccount,
+    /// Hosts that it left in the last hour, and when.
+    pub(super) left: Vec<(u32, f64)>,
 }
 
 /// All guests, and the series that every guest has.
@@ -30,7 +32,8 @@ pub(super) struct Guests {
     pub(super) hashes: Vec<u32>,
     /// Shares of demand at the last [`HISTORY`] decisions, the newest last: by decision, then guest.
     pub(super) past: Vec<Vec<f64>>,
-    shares: Vec<f64>,
+    /// Shares of demand now.
+    pub(super) shares: Vec<f64>,
 }
 
 impl Guests {
@@ -45,6 +48,7 @@ impl Guests {
                 migrates: false,
                 host: None,
                 account: GuestAccount::default(),
+                left: Vec::new(),
             }
         };
         let list: Vec<Guest> = setup.guests.iter().map(guest).collect();

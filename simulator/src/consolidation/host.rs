@@ -4,7 +4,7 @@ use super::{
     account::HostAccount,
     guest::{Guest, Guests},
     hash_order::Table,
-    setup::HostKind,
+    kinds::{HostKind, PowerCurve},
 };
 
 /// Part of its work that a migrating guest loses on the source, and part that it takes on the
@@ -34,7 +34,7 @@ pub(super) struct Host {
     /// What each guest gets, in their order.
     shares: Vec<f64>,
     /// What it gives, and gave before.
-    gives: f64,
+    pub(super) gives: f64,
     gave: f64,
     pub(super) account: HostAccount,
 }
@@ -62,12 +62,13 @@ impl Host {
         self.disturbed = false;
         self.gave = self.gives;
         self.gives = 0.0;
-        let mut wanted = 0.0;
+        let (mut wanted, mut wanted_here) = (0.0, 0.0);
         for (number, gets) in self.guests.iter().zip(&self.shares) {
             let guest = guests.of_mut(*number);
             let mut gives = *gets;
             if !self.arriving.contains(number) {
                 guest.account.enter(now, *gets, guest.wants, guest.migrates);
+                wanted_here += guest.wants;
                 if guest.migrates {
                     gives /= LEFT_PART;
                 }
@@ -75,7 +76,12 @@ impl Host {
             self.gives += gives;
             wanted += guest.wants;
         }
-        self.account.enter(now, self.gives, wanted);
+        self.account.enter(now, self.gives, wanted, wanted_here > self.mips);
+    }
+
+    /// Whether nothing will change on it until a guest comes.
+    pub(super) fn sleeps(&self) -> bool {
+        self.guests.is_empty() && self.gives == 0.0 && self.gave == 0.0 && self.account.rests()
     }
 
     fn divide(&mut self, guests: &Guests) {
@@ -130,12 +136,12 @@ impl Host {
 
     /// What it used in `seconds` while its load went to what it is now, in watt-seconds. A host
     /// that did nothing was off.
-    pub(super) fn energy(&self, kind: &HostKind, seconds: f64) -> f64 {
+    pub(super) fn energy(&self, curve: &PowerCurve, seconds: f64) -> f64 {
         let before = at_most_full(self.gave / self.mips);
         if before == 0.0 {
             return 0.0;
         }
-        let (from, to) = (kind.watts_at(before), kind.watts_at(self.load()));
+        let (from, to) = (curve.watts_at(before), curve.watts_at(self.load()));
         (from + (to - from) / 2.0) * seconds
     }
 

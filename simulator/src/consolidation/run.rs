@@ -1,20 +1,22 @@
 //! Time passes: guests ask, hosts give, every five minutes a decision, and its migrations arrive.
 
-use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
-use crate::kernel::Streams;
-
 use super::{
-    decide::{Rules, Step, decide},
+    decision::{Decides, Situation, Step},
     guest::Guests,
     host::Host,
-    results::Results,
+    policy::Policy,
+    results::{Results, Tally},
+    settle::settle,
     setup::{INTERVAL_SECONDS, Setup},
 };
 
 /// The reference lets so many seconds pass between placing guests and their first work.
 const BEGIN_SECONDS: f64 = 0.1;
+
+/// How long a guest is remembered to have left a host.
+const UNDONE_SECONDS: f64 = 3600.0;
 
 /// Why a study cannot be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -37,21 +39,22 @@ pub enum StudyError {
     },
 }
 
-/// Runs `setup` from its beginning to its end under `rules`; `seed` is for rules that draw.
+/// Runs `setup` from its beginning to its end under `policy`; `seed` is for policies that draw.
 ///
 /// # Errors
 /// [`StudyError`].
-pub fn study(setup: &Setup, rules: Rules, seed: u64) -> Result<Results, StudyError> {
-    let mut study = Study::new(setup, rules, seed)?;
-    study.settle()?;
+pub fn study(setup: &Setup, policy: &Policy, seed: u64) -> Result<Results, StudyError> {
+    let mut study = Study::new(setup, policy)?;
+    let mut decides = policy.decides(setup, seed);
     let end = setup.seconds();
     let mut now = BEGIN_SECONDS + INTERVAL_SECONDS;
     while now < end {
-        let arrivals = study.step(now);
+        let arrivals = study.step(now, decides.as_mut());
         study.arrive(arrivals, end);
         now += INTERVAL_SECONDS;
     }
-    Ok(Results::of(study.energy, study.migrations, &study.hosts, &study.guests))
+    let seconds = study.counted - BEGIN_SECONDS - INTERVAL_SECONDS;
+    Ok(Results::of(study.tally, seconds, &study.hosts, &study.guests))
 }
 
 /// A migration that arrives at a moment.
@@ -63,105 +66,83 @@ struct Arrival {
 
 struct Study<'a> {
     setup: &'a Setup,
-    rules: Rules,
-    draws: ChaCha8Rng,
     hosts: Vec<Host>,
+    /// Hosts on which something may change, in order.
+    awake: Vec<u32>,
     guests: Guests,
     /// Until when energy is counted.
     counted: f64,
-    /// In watt-seconds.
-    energy: f64,
-    migrations: u64,
+    tally: Tally,
 }
 
 impl<'a> Study<'a> {
-    fn new(setup: &'a Setup, rules: Rules, seed: u64) -> Result<Self, StudyError> {
-        let hosts: Vec<Host> =
+    fn new(setup: &'a Setup, policy: &Policy) -> Result<Self, StudyError> {
+        let mut hosts: Vec<Host> =
             setup.hosts.iter().map(|kind| Host::new(*kind, &setup.host_kinds[*kind])).collect();
-        let guests = Guests::new(setup);
+        let mut guests = Guests::new(setup);
         let long = |memory: u32| {
             setup.host_kinds.iter().any(|kind| kind.migration_seconds(memory) >= INTERVAL_SECONDS)
         };
         if let Some(guest) = guests.list.iter().position(|guest| long(guest.memory_mb)) {
             return Err(StudyError::TooLarge { guest });
         }
-        let draws = Streams::new(seed).stream("selection");
-        Ok(Self { setup, rules, draws, hosts, guests, counted: 0.0, energy: 0.0, migrations: 0 })
-    }
-
-    /// Places all guests, each as if it wanted all that it may.
-    fn settle(&mut self) -> Result<(), StudyError> {
-        let mut rooms: Vec<Room> =
-            self.hosts.iter().map(|host| Room::of(host, self.setup)).collect();
-        for number in 0..self.guests.list.len() {
-            let guest = &mut self.guests.list[number];
-            let mut best: Option<(f64, usize)> = None;
-            for (at, (room, host)) in rooms.iter().zip(&self.hosts).enumerate() {
-                let fits = host.core_mips >= guest.mips
-                    && room.mips >= guest.mips
-                    && room.memory_mb >= guest.memory_mb
-                    && room.bandwidth >= guest.bandwidth;
-                let used = host.mips - room.mips;
-                if !fits || used > 0.0 && self.rules.overload.fills(guest.mips / host.mips) {
-                    continue;
-                }
-                let kind = &self.setup.host_kinds[host.kind];
-                let rise = kind.watts_at((used + guest.mips) / host.mips) - kind.watts_at(0.0);
-                if best.is_none_or(|(least, _)| rise < least) {
-                    best = Some((rise, at));
-                }
-            }
-            let (_, at) = best.ok_or(StudyError::NoRoom { guest: number })?;
-            let room = &mut rooms[at];
-            room.mips -= guest.mips;
-            room.memory_mb -= guest.memory_mb;
-            room.bandwidth -= guest.bandwidth;
-            guest.host = Some(at as u32);
-            self.hosts[at].guests.push(number as u32);
-        }
-        Ok(())
+        settle(setup, &mut hosts, &mut guests, policy.share_max())?;
+        let awake = (0..hosts.len() as u32).collect();
+        Ok(Self { setup, hosts, awake, guests, counted: 0.0, tally: Tally::default() })
     }
 
     /// Everybody asks and gives as at `now`; who wants nothing any more is gone.
     fn refresh(&mut self, now: f64) {
-        for host in &mut self.hosts {
-            host.refresh(now, &mut self.guests);
-        }
         let seconds = now - self.counted;
-        if seconds > 0.0 {
-            let energy = |host: &Host| host.energy(&self.setup.host_kinds[host.kind], seconds);
-            self.energy += self.hosts.iter().map(energy).fold(0.0, |sum, part| sum + part);
+        let (mut energy, mut in_use) = (0.0, 0);
+        for number in &self.awake {
+            let host = &mut self.hosts[*number as usize];
+            host.refresh(now, &mut self.guests);
+            energy += host.energy(&self.setup.curves[host.kind], seconds);
+            in_use += usize::from(host.gives > 0.0);
         }
+        self.tally.energy += energy;
+        self.tally.hosts_in_use_max = self.tally.hosts_in_use_max.max(in_use);
         self.counted = now;
-        for host in &mut self.hosts {
-            let guests = &self.guests;
-            let idle =
-                |number: &u32| guests.of(*number).wants == 0.0 && !guests.of(*number).migrates;
-            if host.guests.iter().any(idle) {
-                let gone: Vec<u32> = host.guests.iter().copied().filter(idle).collect();
-                for number in gone {
-                    host.remove(number);
-                    self.guests.of_mut(number).host = None;
-                }
+        let idle = |number: u32, guests: &Guests| {
+            guests.of(number).wants == 0.0 && !guests.of(number).migrates
+        };
+        for number in &self.awake {
+            let host = &mut self.hosts[*number as usize];
+            while let Some(at) = host.guests.iter().position(|guest| idle(*guest, &self.guests)) {
+                let gone = host.guests[at];
+                host.remove(gone);
+                self.guests.of_mut(gone).host = None;
             }
         }
+        self.awake.retain(|number| !self.hosts[*number as usize].sleeps());
     }
 
     /// A decision at `now` and the beginning of its migrations.
-    fn step(&mut self, now: f64) -> Vec<Arrival> {
+    fn step(&mut self, now: f64, decides: &mut dyn Decides) -> Vec<Arrival> {
         self.guests.ask(self.setup, now);
         // The reference keeps a demand only where its clock has not drifted by rounding.
         if (now - BEGIN_SECONDS) % INTERVAL_SECONDS == 0.0 {
             self.guests.remember();
         }
         self.refresh(now);
-        let steps = decide(self.setup, &self.hosts, &self.guests, self.rules, &mut self.draws);
+        let situation = Situation {
+            setup: self.setup,
+            hosts: &self.hosts,
+            guests: &self.guests,
+            awake: &self.awake,
+        };
+        let steps = decides.decide(&situation);
         let mut arrivals = Vec::with_capacity(steps.len());
         for step in steps {
-            self.begin(step, now);
-            let guest = self.guests.of(step.guest);
+            let memory_mb = self.guests.of(step.guest).memory_mb;
             let kind = &self.setup.host_kinds[self.hosts[step.to as usize].kind];
-            arrivals.push(Arrival { at: now + kind.migration_seconds(guest.memory_mb), step });
+            let seconds = kind.migration_seconds(memory_mb);
+            self.tally.migrations += 1;
+            self.tally.migration_seconds += seconds;
+            self.tally.migration_megabytes += u64::from(memory_mb);
+            self.begin(step, now);
+            arrivals.push(Arrival { at: now + seconds, step });
         }
         arrivals.sort_by(|a, b| a.at.total_cmp(&b.at));
         arrivals
@@ -169,7 +150,9 @@ impl<'a> Study<'a> {
 
     fn begin(&mut self, step: Step, now: f64) {
         let Step { guest, to } = step;
-        self.migrations += 1;
+        if let Err(at) = self.awake.binary_search(&to) {
+            self.awake.insert(at, to);
+        }
         let moving = self.guests.of_mut(guest);
         moving.migrates = true;
         let from = moving.host;
@@ -193,16 +176,17 @@ impl<'a> Study<'a> {
             self.guests.ask(self.setup, first.at);
             self.refresh(first.at);
             for arrival in now {
-                self.land(arrival.step);
+                self.land(arrival.step, arrival.at);
             }
             self.refresh(first.at);
             rest = later;
         }
     }
 
-    fn land(&mut self, step: Step) {
+    fn land(&mut self, step: Step, now: f64) {
         let Step { guest, to } = step;
-        if let Some(from) = self.guests.of(guest).host {
+        let from = self.guests.of(guest).host;
+        if let Some(from) = from {
             self.hosts[from as usize].remove(guest);
         }
         let target = &mut self.hosts[to as usize];
@@ -213,19 +197,8 @@ impl<'a> Study<'a> {
         let moved = self.guests.of_mut(guest);
         moved.migrates = false;
         moved.host = Some(to);
-    }
-}
-
-/// What is left of a host while guests are placed at the beginning.
-struct Room {
-    mips: f64,
-    memory_mb: u32,
-    bandwidth: u32,
-}
-
-impl Room {
-    fn of(host: &Host, setup: &Setup) -> Self {
-        let kind = &setup.host_kinds[host.kind];
-        Self { mips: host.mips, memory_mb: kind.memory_mb, bandwidth: kind.bandwidth }
+        moved.left.retain(|(_, at)| now - at < UNDONE_SECONDS);
+        self.tally.moves_undone += u64::from(moved.left.iter().any(|(left, _)| *left == to));
+        moved.left.extend(from.map(|from| (from, now)));
     }
 }

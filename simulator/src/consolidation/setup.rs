@@ -1,6 +1,11 @@
 //! What a data centre of the study consists of: kinds of hosts, kinds of guests, their demand.
 
+use rand::RngExt as _;
 use thiserror::Error;
+
+use crate::kernel::Streams;
+
+use super::kinds::{GuestKind, HostKind, PowerCurve, planetlab_guests, planetlab_hosts};
 
 /// Seconds between two samples of demand and between two decisions.
 pub const INTERVAL_SECONDS: f64 = 300.0;
@@ -8,41 +13,23 @@ pub const INTERVAL_SECONDS: f64 = 300.0;
 /// The greatest number of samples of a guest: a year of them.
 const SAMPLES_MAX: usize = 366 * 288;
 
-/// One kind of host.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HostKind {
-    /// What one core computes, in million instructions a second. Above 0.
-    pub core_mips: f64,
-    /// Cores. At least 1.
-    pub cores: u32,
-    /// Memory in MB.
-    pub memory_mb: u32,
-    /// What the network interface carries, in bit/ms; half of it is for migrations.
-    pub bandwidth: u32,
-    /// Power at 0 %, 10 %, .. 100 % of its cores, in watts.
-    pub watts: [f64; 11],
-}
+/// The greatest number of hosts, and of guests.
+const COUNT_MAX: usize = 10_000_000;
 
-/// One kind of guest. Every guest has one virtual core.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GuestKind {
-    /// What it computes at 100 %, in million instructions a second. Above 0.
-    pub mips: f64,
-    /// Memory in MB.
-    pub memory_mb: u32,
-    /// Its share of the network interface, in bit/ms.
-    pub bandwidth: u32,
-}
+/// How many of the study's hosts one of a larger world is.
+pub const LARGE_TIMES: u32 = 4;
 
 /// Hosts and guests by kind, and what every guest asks for over time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
     pub(super) host_kinds: Vec<HostKind>,
+    pub(super) curves: Vec<PowerCurve>,
     pub(super) guest_kinds: Vec<GuestKind>,
+    /// Kinds of all hosts and of all guests.
     pub(super) hosts: Vec<usize>,
     pub(super) guests: Vec<usize>,
-    /// Demand of 0 to 1 by sample, then guest; the last row is there twice.
-    demand: Vec<f64>,
+    /// Demand in percent by sample, then guest.
+    demand: Vec<u8>,
 }
 
 /// Why a setup cannot be made.
@@ -93,59 +80,94 @@ impl Setup {
     pub fn planetlab(hosts: usize, percent: &[Vec<u8>]) -> Result<Self, SetupError> {
         let block = percent.len().div_ceil(4).max(1);
         let guests = (0..percent.len()).map(|guest| guest / block).collect();
-        let hosts = (0..hosts).map(|host| host % 2).collect();
-        Self::new(planetlab_hosts(), planetlab_guests(), hosts, guests, percent)
+        let mut setup = Self::of(planetlab_hosts(), hosts, guests, checked(percent)?)?;
+        for (guest, series) in percent.iter().enumerate() {
+            setup.write(guest, series.iter().copied());
+        }
+        Ok(setup)
     }
 
-    fn new(
-        host_kinds: Vec<HostKind>,
-        guest_kinds: Vec<GuestKind>,
-        hosts: Vec<usize>,
-        guests: Vec<usize>,
+    /// A larger world of the same make, for trying how cost grows: `hosts` hosts, each
+    /// [`LARGE_TIMES`] of the study's in one, and `guests` guests of the four kinds in turn. Each
+    /// guest follows one of the series in `percent` from some sample of it on and around its end:
+    /// both are drawn by `seed`.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn scaled(
+        hosts: usize,
+        guests: usize,
         percent: &[Vec<u8>],
+        seed: u64,
+    ) -> Result<Self, SetupError> {
+        let samples = checked(percent)?;
+        let kinds = planetlab_hosts().iter().map(|kind| kind.times(LARGE_TIMES)).collect();
+        let mut setup =
+            Self::of(kinds, hosts, (0..guests).map(|guest| guest % 4).collect(), samples)?;
+        let mut draws = Streams::new(seed).stream("scaled study");
+        for guest in 0..guests {
+            let series = &percent[draws.random_range(0..percent.len())];
+            let from = draws.random_range(0..samples);
+            let (before, after) = series.split_at(from);
+            setup.write(guest, after.iter().chain(before).copied());
+        }
+        Ok(setup)
+    }
+
+    fn of(
+        host_kinds: Vec<HostKind>,
+        hosts: usize,
+        guests: Vec<usize>,
+        samples: usize,
     ) -> Result<Self, SetupError> {
         let empty = |what| Err(SetupError::Empty { what });
-        if hosts.is_empty() {
+        if hosts == 0 {
             return empty("there is no host");
         }
-        let Some(samples) = percent.first().map(Vec::len) else {
+        if hosts > COUNT_MAX || guests.len() > COUNT_MAX {
+            return empty("there are too many hosts or guests");
+        }
+        if guests.is_empty() {
             return empty("there is no guest");
-        };
-        if samples == 0 {
-            return empty("there is no sample");
         }
-        if samples > SAMPLES_MAX {
-            return empty("there are too many samples");
+        Ok(Self {
+            curves: host_kinds.iter().map(PowerCurve::of).collect(),
+            guest_kinds: planetlab_guests(),
+            hosts: (0..hosts).map(|host| host % host_kinds.len()).collect(),
+            demand: vec![0; samples * guests.len()],
+            host_kinds,
+            guests,
+        })
+    }
+
+    fn write(&mut self, guest: usize, series: impl Iterator<Item = u8>) {
+        let width = self.guests.len();
+        for (slot, percent) in self.demand.iter_mut().skip(guest).step_by(width).zip(series) {
+            *slot = percent;
         }
-        let mut demand = vec![0.0; (samples + 1) * percent.len()];
-        for (guest, series) in percent.iter().enumerate() {
-            if series.len() != samples {
-                let found = series.len();
-                return Err(SetupError::Uneven { guest, found, wanted: samples });
-            }
-            if let Some(sample) = series.iter().position(|percent| *percent > 100) {
-                let percent = series.get(sample).copied().unwrap_or_default();
-                return Err(SetupError::Share { guest, sample, percent });
-            }
-            let of_guest = demand.iter_mut().skip(guest).step_by(percent.len());
-            let again = series.last();
-            for (slot, percent) in of_guest.zip(series.iter().chain(again)) {
-                *slot = f64::from(*percent) / 100.0;
-            }
-        }
-        Ok(Self { host_kinds, guest_kinds, hosts, guests, demand })
     }
 
     /// Seconds that the demand covers.
     pub fn seconds(&self) -> f64 {
-        (self.rows() - 1) as f64 * INTERVAL_SECONDS
+        self.rows() as f64 * INTERVAL_SECONDS
+    }
+
+    /// Number of hosts.
+    pub fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Number of guests.
+    pub fn guests(&self) -> usize {
+        self.guests.len()
     }
 
     fn rows(&self) -> usize {
         self.demand.len() / self.guests.len().max(1)
     }
 
-    fn row(&self, row: usize) -> &[f64] {
+    /// The samples number `row`; after the end the last ones.
+    fn row(&self, row: usize) -> &[u8] {
         let row = row.min(self.rows().saturating_sub(1));
         let width = self.guests.len();
         self.demand.get(row * width..(row + 1) * width).unwrap_or_default()
@@ -155,73 +177,45 @@ impl Setup {
     /// the samples before and after.
     pub(super) fn demand_at(&self, seconds: f64, shares: &mut [f64]) {
         let before = (seconds / INTERVAL_SECONDS).floor();
-        let from = self.row(before as usize);
-        if seconds % INTERVAL_SECONDS == 0.0 {
-            shares.copy_from_slice(from);
-            return;
-        }
-        let to = self.row(before as usize + 1);
         let into = seconds - before * INTERVAL_SECONDS;
+        let level = into == 0.0;
+        let of_percent: [f64; 256] = std::array::from_fn(|percent| percent as f64 / 100.0);
+        let (from, to) = (self.row(before as usize), self.row(before as usize + 1));
         for ((share, from), to) in shares.iter_mut().zip(from).zip(to) {
-            *share = from + (to - from) / INTERVAL_SECONDS * into;
+            let (from, to) = (of_percent[usize::from(*from)], of_percent[usize::from(*to)]);
+            *share = if level { from } else { from + (to - from) / INTERVAL_SECONDS * into };
         }
     }
 }
 
-impl HostKind {
-    /// What all cores compute.
-    pub(super) fn mips(&self) -> f64 {
-        self.core_mips * f64::from(self.cores)
-    }
-
-    /// Power at `load` of 0 to 1, in watts: on the line between the measured points.
-    pub(super) fn watts_at(&self, load: f64) -> f64 {
-        let below = (load * 10.0).floor();
-        let above = (load * 10.0).ceil();
-        let at = |point: f64| self.watts.get(point as usize).copied().unwrap_or(f64::NAN);
-        let (low, high) = (at(below), at(above));
-        low + (high - low) / 10.0 * (load - below / 10.0) * 100.0
-    }
-
-    /// Seconds that a guest with `memory_mb` migrates to such a host.
-    pub(super) fn migration_seconds(&self, memory_mb: u32) -> f64 {
-        f64::from(memory_mb) / (f64::from(self.bandwidth) / (2.0 * 8000.0))
-    }
-}
-
-/// Two servers of 2009 with SPECpower's measurements (SPECpower_ssj2008).
-fn planetlab_hosts() -> Vec<HostKind> {
-    let server = |core_mips, watts| HostKind {
-        core_mips,
-        cores: 2,
-        memory_mb: 4096,
-        bandwidth: 1_000_000,
-        watts,
+/// How many samples each of the series has, where they are demand of 0 to 100 %.
+fn checked(percent: &[Vec<u8>]) -> Result<usize, SetupError> {
+    let empty = |what| Err(SetupError::Empty { what });
+    let Some(samples) = percent.first().map(Vec::len) else {
+        return empty("there is no guest");
     };
-    vec![
-        server(1860.0, [86.0, 89.4, 92.6, 96.0, 99.5, 102.0, 106.0, 108.0, 112.0, 114.0, 117.0]),
-        server(2660.0, [93.7, 97.0, 101.0, 105.0, 110.0, 116.0, 121.0, 125.0, 129.0, 133.0, 135.0]),
-    ]
-}
-
-/// Amazon's instances of 2011, one core each.
-fn planetlab_guests() -> Vec<GuestKind> {
-    [(2500.0, 870), (2000.0, 1740), (1000.0, 1740), (500.0, 613)]
-        .map(|(mips, memory_mb)| GuestKind { mips, memory_mb, bandwidth: 100_000 })
-        .to_vec()
+    if samples == 0 {
+        return empty("there is no sample");
+    }
+    if samples > SAMPLES_MAX {
+        return empty("there are too many samples");
+    }
+    for (guest, series) in percent.iter().enumerate() {
+        if series.len() != samples {
+            let found = series.len();
+            return Err(SetupError::Uneven { guest, found, wanted: samples });
+        }
+        if let Some((sample, percent)) = series.iter().enumerate().find(|(_, share)| **share > 100)
+        {
+            return Err(SetupError::Share { guest, sample, percent: *percent });
+        }
+    }
+    Ok(samples)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn power_is_on_the_line_between_measured_points() {
-        let kinds = planetlab_hosts();
-        assert_eq!(kinds[0].watts_at(0.0), 86.0);
-        assert_eq!(kinds[0].watts_at(1.0), 117.0);
-        assert!((kinds[0].watts_at(0.55) - 104.0).abs() < 1e-9);
-    }
 
     #[test]
     fn demand_is_on_the_line_between_samples_and_ends_level() {
@@ -230,8 +224,8 @@ mod tests {
         setup.demand_at(150.0, &mut shares);
         assert!((shares[0] - 0.2).abs() < 1e-12 && (shares[1] - 0.25).abs() < 1e-12);
         setup.demand_at(450.0, &mut shares);
-        assert_eq!(shares, [0.3, 0.0]);
-        assert_eq!(setup.seconds(), 600.0);
+        assert!((shares[0] - 0.3).abs() < 1e-12 && shares[1].abs() < 1e-12);
+        assert!((setup.seconds() - 600.0).abs() < 1e-9);
     }
 
     #[test]
@@ -242,5 +236,20 @@ mod tests {
         assert!(refused(&[vec![1, 2], vec![1]]).contains("guest 1 has 1 samples"));
         assert!(refused(&[vec![1, 101]]).contains("sample 1 of guest 0 is 101 %"));
         assert!(Setup::planetlab(0, &[vec![1]]).is_err());
+    }
+
+    #[test]
+    fn a_larger_world_draws_its_guests_from_the_series_by_seed() {
+        let series = [vec![1, 2, 3], vec![40, 50, 60]];
+        let setup = Setup::scaled(4, 12, &series, 7).unwrap();
+        assert_eq!((setup.hosts(), setup.guests()), (4, 12));
+        assert_eq!(setup, Setup::scaled(4, 12, &series, 7).unwrap());
+        assert_ne!(setup, Setup::scaled(4, 12, &series, 8).unwrap());
+        for guest in 0..12 {
+            let mut samples: Vec<u8> = (0..3).map(|row| setup.row(row)[guest]).collect();
+            samples.sort_unstable();
+            assert!(series.contains(&samples));
+        }
+        assert!(Setup::scaled(4, 0, &series, 7).is_err());
     }
 }

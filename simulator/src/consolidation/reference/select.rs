@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{guest::Guests, trial::Trial};
+use super::{super::guest::Guests, trial::Trial};
 
 /// Part of a series' variation below which what others do not explain is rounding.
 const ROUNDING: f64 = 1e-12;

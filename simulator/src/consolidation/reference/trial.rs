@@ -1,6 +1,9 @@
 //! A host as a decision tries things out on it; the host itself stays as it is.
 
-use super::{guest::Guests, host::Host, overload::Outlook};
+use super::{
+    super::{guest::Guests, hash_order::Table, host::Host, kinds::PowerCurve},
+    overload::Outlook,
+};
 
 /// What a host would be with other guests.
 ///
@@ -13,6 +16,8 @@ pub(super) struct Trial {
     pub(super) core_mips: f64,
     /// Part of it that worked when the decision began.
     pub(super) load: f64,
+    /// Its power when the decision began, in watts.
+    pub(super) watts: f64,
     /// Guests by arrival.
     pub(super) guests: Vec<u32>,
     /// What is free for a guest.
@@ -26,16 +31,17 @@ pub(super) struct Trial {
     pub(super) foreseen: f64,
     /// Guests that asked for something ten decisions ago or earlier.
     pub(super) remembered: u32,
-    table: super::hash_order::Table,
+    table: Table,
 }
 
 impl Trial {
-    pub(super) fn new(host: &Host, guests: &Guests, outlook: &Outlook) -> Self {
+    pub(super) fn new(host: &Host, curve: &PowerCurve, guests: &Guests, outlook: &Outlook) -> Self {
         let mut trial = Self {
             kind: host.kind,
             mips: host.mips,
             core_mips: host.core_mips,
             load: host.load(),
+            watts: curve.watts_at(host.load()),
             guests: host.guests.clone(),
             free: host.mips,
             free_tried: host.mips,

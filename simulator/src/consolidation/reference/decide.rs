@@ -6,11 +6,9 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    guest::Guests,
-    host::Host,
+    super::{decision::{Decides, Situation, Step}, guest::Guests, kinds::PowerCurve},
     overload::{Outlook, Overload},
     select::Selection,
-    setup::{HostKind, Setup},
     trial::Trial,
 };
 
@@ -23,19 +21,12 @@ pub struct Rules {
     pub selection: Selection,
 }
 
-/// A guest and the host that it goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) guest: u32,
-    pub(super) to: u32,
-}
-
 /// A decision in the making.
 struct Decision<'a> {
     rules: Rules,
     guests: &'a Guests,
     outlook: Outlook,
-    kinds: &'a [HostKind],
+    curves: &'a [PowerCurve],
     trials: Vec<Trial>,
     /// Hosts that nothing is placed on.
     closed: Vec<bool>,
@@ -44,37 +35,39 @@ struct Decision<'a> {
     off: Vec<u32>,
 }
 
-/// What is to be moved now.
-pub(super) fn decide(
-    setup: &Setup,
-    hosts: &[Host],
-    guests: &Guests,
-    rules: Rules,
-    draws: &mut ChaCha8Rng,
-) -> Vec<Step> {
-    let mut decision = Decision::new(setup, hosts, guests, rules);
-    let mut leaving = decision.relieve(draws);
-    decision.by_demand(&mut leaving);
-    let mut steps = Vec::new();
-    for guest in leaving {
-        steps.extend(decision.put(guest));
+/// [`Rules`] with the draws that one of them needs.
+pub(in super::super) struct Heuristic {
+    pub(in super::super) rules: Rules,
+    pub(in super::super) draws: ChaCha8Rng,
+}
+
+impl Decides for Heuristic {
+    fn decide(&mut self, now: &Situation<'_>) -> Vec<Step> {
+        let mut decision = Decision::new(now, self.rules);
+        let mut leaving = decision.relieve(&mut self.draws);
+        decision.by_demand(&mut leaving);
+        let mut steps = Vec::new();
+        for guest in leaving {
+            steps.extend(decision.put(guest));
+        }
+        decision.empty_hosts(&mut steps);
+        steps
     }
-    decision.empty_hosts(&mut steps);
-    steps
 }
 
 impl<'a> Decision<'a> {
-    fn new(setup: &'a Setup, hosts: &[Host], guests: &'a Guests, rules: Rules) -> Self {
+    fn new(now: &Situation<'a>, rules: Rules) -> Self {
+        let Situation { setup, hosts, guests, .. } = *now;
         let outlook = Outlook::new(guests);
         let trials: Vec<Trial> =
-            hosts.iter().map(|host| Trial::new(host, guests, &outlook)).collect();
+            hosts.iter().map(|host| Trial::new(host, &setup.curves[host.kind], guests, &outlook)).collect();
         let (off, running) =
             (0..hosts.len() as u32).partition(|host| hosts[*host as usize].load() == 0.0);
         Self {
             rules,
             guests,
             outlook,
-            kinds: &setup.host_kinds,
+            curves: &setup.curves,
             closed: vec![false; trials.len()],
             trials,
             running,
@@ -158,8 +151,8 @@ impl<'a> Decision<'a> {
     /// By how many watts `host` rises by `wants`.
     fn rise(&self, host: u32, wants: f64) -> f64 {
         let trial = &self.trials[host as usize];
-        let kind = &self.kinds[trial.kind];
-        kind.watts_at((trial.gives + wants) / trial.mips) - kind.watts_at(trial.load)
+        let curve = &self.curves[trial.kind];
+        curve.watts_at((trial.gives + wants) / trial.mips) - trial.watts
     }
 
     /// The best host that is off: those of a kind are alike.
@@ -167,7 +160,7 @@ impl<'a> Decision<'a> {
         let mut best: Option<(f64, u32)> = None;
         let mut seen = 0_u64;
         for host in self.off.iter().copied() {
-            if seen.count_ones() as usize == self.kinds.len() {
+            if seen.count_ones() as usize == self.curves.len() {
                 break;
             }
             let trial = &self.trials[host as usize];

@@ -1,7 +1,7 @@
 //! When a host counts as overloaded, by four rules (Beloglazov and Buyya, CCPE 2012, section 4).
 
 use super::{
-    guest::{Guests, HISTORY},
+    super::guest::{Guests, HISTORY},
     trial::Trial,
 };
 
@@ -27,8 +27,12 @@ pub enum Overload {
     /// IQR: more than 1 less this many times the interquartile range of the host's load.
     Quartiles(f64),
     /// LR: the straight line through the last ten loads, one decision on and times this, is 1 or
-    /// more. The reference's robust variant LRR comes to the same: its weights never take effect.
+    /// more.
     Regression(f64),
+    /// LRR. In the reference it comes to the same as LR: `MathUtil.createWeigthedLinearRegression`
+    /// uses weights only where four in ten are 0, and `getTricubeBisquareWeigts` makes none that
+    /// is.
+    RobustRegression(f64),
 }
 
 /// What the last demands foresee of each guest.
@@ -82,7 +86,7 @@ fn trend_weight(age: usize) -> f64 {
 
 impl Overload {
     /// Whether a load is too much for a host without history.
-    pub(super) fn fills(self, load: f64) -> bool {
+    fn fills(self, load: f64) -> bool {
         load > if let Self::Threshold(threshold) = self { threshold } else { FALLBACK }
     }
 
@@ -107,7 +111,7 @@ impl Overload {
                 let spread = if deviation { loads.deviation() } else { loads.quartiles() };
                 wanted > 1.0 - times * spread
             }
-            Self::Regression(times) => {
+            Self::Regression(times) | Self::RobustRegression(times) => {
                 let (more_foreseen, remembered) =
                     one_more.map_or((0.0, false), |guest| outlook.of(guest));
                 if host.remembered == 0 && !remembered {
