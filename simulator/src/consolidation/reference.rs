@@ -8,6 +8,7 @@
 
 mod decide;
 mod overload;
+mod regress;
 mod select;
 mod trial;
 

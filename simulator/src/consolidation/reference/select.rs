@@ -3,10 +3,7 @@
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{super::guest::Guests, trial::Trial};
-
-/// Part of a series' variation below which what others do not explain is rounding.
-const ROUNDING: f64 = 1e-12;
+use super::{super::guest::Guests, regress::explained, trial::Trial};
 
 /// A rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,57 +53,19 @@ fn least(host: &Trial, measure: impl Fn(u32) -> f64) -> Option<u32> {
     least.map(|(number, _)| number)
 }
 
-/// The first guest whose series the others explain best; `None` where the rows do not suffice.
+/// The first guest whose series the others explain best; `None` where the values do not suffice.
 fn best_explained(host: &Trial, guests: &Guests) -> Option<u32> {
-    let recent: Vec<&Vec<f64>> = guests.past.iter().rev().collect();
-    let count = host.guests.len();
-    if count < 2 || count > recent.len() {
-        return None;
-    }
-    let series =
-        |number: u32| -> Vec<f64> { recent.iter().map(|shares| shares[number as usize]).collect() };
-    let all: Vec<Vec<f64>> = host.guests.iter().copied().map(series).collect();
-    let mut best: Option<(u32, f64)> = None;
+    let series = |number: &u32| -> Vec<f64> {
+        guests.past.iter().rev().map(|shares| shares[*number as usize]).collect()
+    };
+    let all: Vec<Vec<f64>> = host.guests.iter().map(series).collect();
+    let mut best = (host.guests.first().copied()?, f64::MIN_POSITIVE);
     for (at, number) in host.guests.iter().copied().enumerate() {
         let others = all.iter().enumerate().filter(|(other, _)| *other != at);
-        let explained = explained(&all[at], others.map(|(_, series)| series))?;
-        if best.is_none_or(|(_, so_far)| explained > so_far) {
-            best = Some((number, explained));
+        let explained = explained(&all[at], others.map(|(_, series)| series.as_slice()))?;
+        if explained > best.1 {
+            best = (number, explained);
         }
     }
-    best.map(|(number, _)| number)
-}
-
-/// The coefficient of determination of `series` by a constant and `others`: what is left of it
-/// after the parts along each of them are taken out one by one (modified Gram-Schmidt). `None`
-/// where `others` or the series itself do not vary on their own.
-fn explained<'a>(series: &[f64], others: impl Iterator<Item = &'a Vec<f64>>) -> Option<f64> {
-    let centred = |values: &[f64]| -> Vec<f64> {
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        values.iter().map(|value| value - mean).collect()
-    };
-    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    let without = |from: &mut [f64], along: &[f64], power: f64| {
-        let part = dot(from, along) / power;
-        for (value, along) in from.iter_mut().zip(along) {
-            *value -= part * along;
-        }
-    };
-    let mut left = centred(series);
-    let whole = dot(&left, &left);
-    let mut directions: Vec<(Vec<f64>, f64)> = Vec::new();
-    for other in others {
-        let mut direction = centred(other);
-        let before = dot(&direction, &direction);
-        for (along, power) in &directions {
-            without(&mut direction, along, *power);
-        }
-        let power = dot(&direction, &direction);
-        if power <= before * ROUNDING {
-            return None;
-        }
-        without(&mut left, &direction, power);
-        directions.push((direction, power));
-    }
-    (whole > 0.0).then(|| 1.0 - dot(&left, &left) / whole)
+    Some(best.0)
 }
