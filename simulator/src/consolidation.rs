@@ -25,6 +25,7 @@ mod results;
 mod run;
 mod settle;
 mod setup;
+mod whimbrel;
 
 pub use kinds::{GuestKind, HostKind};
 pub use policy::{Policy, UnknownPolicy};

@@ -12,7 +12,7 @@ pub(super) struct Step {
 }
 
 /// The present.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Situation<'a> {
     pub(super) setup: &'a Setup,
     pub(super) hosts: &'a [Host],

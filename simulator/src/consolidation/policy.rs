@@ -10,6 +10,7 @@ use super::{
     decision::{Decides, Still},
     reference::{Heuristic, Overload, Rules, Selection},
     setup::Setup,
+    whimbrel::Whimbrel,
 };
 
 /// Part of a host that a guest may want of it at the beginning beside others, where the policy
@@ -24,6 +25,8 @@ pub enum Policy {
     None,
     /// `lr-mmt-1.2` and the like: the heuristics of Beloglazov and Buyya.
     Reference(Rules),
+    /// `whimbrel`: ours.
+    Whimbrel,
 }
 
 /// A name that no policy has.
@@ -41,11 +44,13 @@ pub struct UnknownPolicy {
 
 impl Policy {
     /// Policies without parameters, by name.
-    pub const PLAIN: [(&'static str, Self); 1] = [("none", Self::None)];
+    pub const PLAIN: [(&'static str, Self); 2] =
+        [("none", Self::None), ("whimbrel", Self::Whimbrel)];
 
-    pub(super) fn decides(&self, _setup: &Setup, seed: u64) -> Box<dyn Decides> {
+    pub(super) fn decides(&self, setup: &Setup, seed: u64) -> Box<dyn Decides> {
         match self {
             Self::None => Box::new(Still),
+            Self::Whimbrel => Box::new(Whimbrel::new(setup.guests())),
             Self::Reference(rules) => {
                 let draws = Streams::new(seed).stream("selection");
                 Box::new(Heuristic { rules: *rules, draws })
@@ -144,7 +149,8 @@ mod tests {
 
     #[test]
     fn what_no_policy_is_called_is_refused_with_what_is_known() {
-        for name in ["", "lr", "lr-mmt", "lr-mmt-x", "thr-mu-1.5", "lr-mmt--1", "lr-mmt-NaN", "xx-mu-1"]
+        for name in
+            ["", "lr", "lr-mmt", "lr-mmt-x", "thr-mu-1.5", "lr-mmt--1", "lr-mmt-NaN", "xx-mu-1"]
         {
             let error = name.parse::<Policy>().unwrap_err().to_string();
             assert!(error.contains("none") && error.contains("lrr"), "{error}");

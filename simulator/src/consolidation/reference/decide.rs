@@ -6,7 +6,11 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    super::{decision::{Decides, Situation, Step}, guest::Guests, kinds::PowerCurve},
+    super::{
+        decision::{Decides, Situation, Step},
+        guest::Guests,
+        kinds::PowerCurve,
+    },
     overload::{Outlook, Overload},
     select::Selection,
     trial::Trial,
@@ -59,8 +63,10 @@ impl<'a> Decision<'a> {
     fn new(now: &Situation<'a>, rules: Rules) -> Self {
         let Situation { setup, hosts, guests, .. } = *now;
         let outlook = Outlook::new(guests);
-        let trials: Vec<Trial> =
-            hosts.iter().map(|host| Trial::new(host, &setup.curves[host.kind], guests, &outlook)).collect();
+        let trials: Vec<Trial> = hosts
+            .iter()
+            .map(|host| Trial::new(host, &setup.curves[host.kind], guests, &outlook))
+            .collect();
         let (off, running) =
             (0..hosts.len() as u32).partition(|host| hosts[*host as usize].load() == 0.0);
         Self {

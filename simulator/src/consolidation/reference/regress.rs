@@ -26,8 +26,10 @@ pub(super) fn explained<'a>(
     let weights = solve(&reflected, &diagonal, series);
     let mut residual = 0.0;
     for (row, value) in series.iter().enumerate() {
-        let fitted =
-            columns.iter().zip(&weights).fold(0.0, |sum, (column, weight)| sum + column[row] * weight);
+        let fitted = columns
+            .iter()
+            .zip(&weights)
+            .fold(0.0, |sum, (column, weight)| sum + column[row] * weight);
         residual += (value - fitted) * (value - fitted);
     }
     Some(1.0 - residual / second_moment(series))
@@ -107,7 +109,8 @@ mod tests {
 
     #[test]
     fn with_one_other_it_is_the_square_of_the_correlation() {
-        let part = explained(&[1.0, 2.0, 3.0, 4.0, 5.0], [&[2.0, 4.0, 3.0, 5.0, 6.0][..]].into_iter());
+        let part =
+            explained(&[1.0, 2.0, 3.0, 4.0, 5.0], [&[2.0, 4.0, 3.0, 5.0, 6.0][..]].into_iter());
         // sxy = 9, sxx = 10, syy = 10.
         assert!((part.unwrap() - 0.81).abs() < 1e-12);
     }
