@@ -1,6 +1,6 @@
-//! The consolidation study of CloudSim, to the last digit, for comparing policies with it.
+//! The consolidation study of `CloudSim`, to the last digit, for comparing policies with it.
 //!
-//! CloudSim's power package with PlanetLab's demand (Beloglazov and Buyya, CCPE 2012) is what
+//! `CloudSim`'s power package with `PlanetLab`'s demand (Beloglazov and Buyya, CCPE 2012) is what
 //! policies have been compared on for a decade. This is its model, written anew from what its
 //! release 3.0.3 does: guests with one core and a demand for computing alone, hosts that ration
 //! when more is wanted than there is, a decision every five minutes, migrations that take the
@@ -19,6 +19,7 @@ mod guest;
 mod hash_order;
 mod host;
 mod kinds;
+mod peers;
 mod policy;
 mod reference;
 mod results;

@@ -1,6 +1,6 @@
 //! The order in which the reference visits the guests of a host.
 //!
-//! CloudSim 3.0.3 keeps them in a `java.util.HashMap` by a name, so its sums are added in the order
+//! `CloudSim` 3.0.3 keeps them in a `java.util.HashMap` by a name, so its sums are added in the order
 //! of the table's buckets. That order decides the last bits of a sum, and with them now and then
 //! whether a host is full: who wants the reference's figures to the last digit has to follow it.
 

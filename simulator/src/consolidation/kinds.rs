@@ -82,7 +82,7 @@ impl PowerCurve {
     }
 }
 
-/// Two servers of 2009 with SPECpower's measurements (SPECpower_ssj2008).
+/// Two servers of 2009 with `SPECpower`'s measurements (`SPECpower_ssj2008`).
 pub(super) fn planetlab_hosts() -> Vec<HostKind> {
     let server = |core_mips, watts| HostKind {
         core_mips,

@@ -8,6 +8,7 @@ use crate::kernel::Streams;
 
 use super::{
     decision::{Decides, Still},
+    peers::{Fit, Packing, Proxmox, Watcher},
     reference::{Heuristic, Overload, Rules, Selection},
     setup::Setup,
     whimbrel::Whimbrel,
@@ -25,6 +26,14 @@ pub enum Policy {
     None,
     /// `lr-mmt-1.2` and the like: the heuristics of Beloglazov and Buyya.
     Reference(Rules),
+    /// `first-fit`: overloaded and emptiable hosts' guests are packed, first fit decreasing.
+    FirstFit,
+    /// `best-fit`: overloaded and emptiable hosts' guests are packed, best fit decreasing.
+    BestFit,
+    /// `watcher`: a consolidation like that of `OpenStack`'s Watcher.
+    Watcher,
+    /// `proxmox`: a balancer like that of Proxmox VE.
+    Proxmox,
     /// `whimbrel`: ours.
     Whimbrel,
 }
@@ -44,12 +53,22 @@ pub struct UnknownPolicy {
 
 impl Policy {
     /// Policies without parameters, by name.
-    pub const PLAIN: [(&'static str, Self); 2] =
-        [("none", Self::None), ("whimbrel", Self::Whimbrel)];
+    pub const PLAIN: [(&'static str, Self); 6] = [
+        ("none", Self::None),
+        ("first-fit", Self::FirstFit),
+        ("best-fit", Self::BestFit),
+        ("watcher", Self::Watcher),
+        ("proxmox", Self::Proxmox),
+        ("whimbrel", Self::Whimbrel),
+    ];
 
     pub(super) fn decides(&self, setup: &Setup, seed: u64) -> Box<dyn Decides> {
         match self {
             Self::None => Box::new(Still),
+            Self::FirstFit => Box::new(Packing { fit: Fit::First }),
+            Self::BestFit => Box::new(Packing { fit: Fit::Best }),
+            Self::Watcher => Box::new(Watcher::default()),
+            Self::Proxmox => Box::new(Proxmox),
             Self::Whimbrel => Box::new(Whimbrel::new(setup.guests())),
             Self::Reference(rules) => {
                 let draws = Streams::new(seed).stream("selection");

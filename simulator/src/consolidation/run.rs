@@ -50,7 +50,7 @@ pub fn study(setup: &Setup, policy: &Policy, seed: u64) -> Result<Results, Study
     let mut now = BEGIN_SECONDS + INTERVAL_SECONDS;
     while now < end {
         let arrivals = study.step(now, decides.as_mut());
-        study.arrive(arrivals, end);
+        study.arrive(&arrivals, end);
         now += INTERVAL_SECONDS;
     }
     let seconds = study.counted - BEGIN_SECONDS - INTERVAL_SECONDS;
@@ -168,8 +168,8 @@ impl<'a> Study<'a> {
     }
 
     /// Migrations that arrive before `end`, those of one moment together.
-    fn arrive(&mut self, arrivals: Vec<Arrival>, end: f64) {
-        let mut rest = arrivals.as_slice();
+    fn arrive(&mut self, arrivals: &[Arrival], end: f64) {
+        let mut rest = arrivals;
         while let Some(first) = rest.first().filter(|first| first.at < end) {
             let together = rest.partition_point(|arrival| arrival.at <= first.at);
             let (now, later) = rest.split_at(together);

@@ -7,7 +7,7 @@
 //! and a guest that was moved is left in peace for an hour. As the reference it looks at computing
 //! alone: in the study's world memory binds at the beginning only.
 //!
-//! Never here: the future. Its numbers were chosen on 2011-03-03, -06 and -09 of PlanetLab's days.
+//! Never here: the future. Its numbers were chosen on 2011-03-03, -06 and -09 of `PlanetLab`'s days.
 
 mod empty;
 mod expect;
