@@ -20,6 +20,7 @@
 mod bands;
 pub mod checkers;
 pub mod cluster;
+pub mod consolidation;
 mod expect;
 pub mod fault;
 pub mod journal;

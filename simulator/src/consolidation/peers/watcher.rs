@@ -1,0 +1,77 @@
+//! A consolidation like that of OpenStack's Watcher (`vm_workload_consolidation.py`, with its
+//! defaults): every hour, by the means of the last hour, hosts are offloaded and then filled to the
+//! brim.
+
+use super::{
+    super::decision::{Decides, Situation, Step},
+    draft::Draft,
+};
+
+/// Decisions from one audit to the next: an hour, over which it takes means (`period`).
+const AUDIT_DECISIONS: u32 = 12;
+
+/// Part of a host that may be used (its capacity coefficient).
+const PART: f64 = 1.0;
+
+/// Audits every hour.
+#[derive(Debug, Default)]
+pub(in super::super) struct Watcher {
+    /// Decisions since the last audit, and what guests wanted in them.
+    decisions: u32,
+    wanted: Vec<f64>,
+    audited: bool,
+}
+
+impl Decides for Watcher {
+    fn decide(&mut self, now: &Situation<'_>) -> Vec<Step> {
+        self.wanted.resize(now.guests.list.len(), 0.0);
+        for (wanted, guest) in self.wanted.iter_mut().zip(&now.guests.list) {
+            *wanted += guest.wants;
+        }
+        self.decisions += 1;
+        if self.audited && self.decisions < AUDIT_DECISIONS {
+            return Vec::new();
+        }
+        let decisions = f64::from(std::mem::take(&mut self.decisions));
+        let means: Vec<f64> = self.wanted.drain(..).map(|wanted| wanted / decisions).collect();
+        self.audited = true;
+        let mut draft = Draft::new(*now, &means);
+        offload(&mut draft);
+        consolidate(&mut draft);
+        draft.steps()
+    }
+}
+
+/// Takes the guests that want least off overloaded hosts, onto the most loaded ones that have room.
+fn offload(draft: &mut Draft<'_>) {
+    let hosts = draft.by_load();
+    for host in hosts.iter().rev().copied() {
+        let mut guests = draft.guests(host).to_vec();
+        guests.sort_by(|a, b| draft.wants(*a).total_cmp(&draft.wants(*b)));
+        for guest in guests {
+            if draft.share(host) <= PART {
+                break;
+            }
+            let running = hosts.iter().rev().copied().find(|to| draft.fits(guest, *to, PART));
+            if let Some(to) = running.or_else(|| draft.idle(guest, PART)) {
+                draft.put(guest, to);
+            }
+        }
+    }
+}
+
+/// Moves guests of the least loaded hosts, those that want most first, onto the most loaded ones
+/// that have room. A host need not become empty.
+fn consolidate(draft: &mut Draft<'_>) {
+    let hosts = draft.by_load();
+    for (at, host) in hosts.iter().copied().enumerate() {
+        let mut guests = draft.guests(host).to_vec();
+        guests.sort_by(|a, b| draft.wants(*b).total_cmp(&draft.wants(*a)));
+        for guest in guests {
+            let fuller = hosts[at + 1..].iter().rev().copied();
+            if let Some(to) = fuller.into_iter().find(|to| draft.fits(guest, *to, PART)) {
+                draft.put(guest, to);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! When a host counts as overloaded, by four rules (Beloglazov and Buyya, CCPE 2012, section 4).
+
+use super::{
+    super::guest::{Guests, HISTORY},
+    trial::Trial,
+};
+
+/// Decisions that a trend is drawn through.
+const TREND: usize = 10;
+
+/// Demand that a host must have shown for a spread to say something.
+const SPREAD_MIN: usize = 12;
+
+/// What holds while there is too little history for the rule itself.
+const FALLBACK: f64 = 0.7;
+
+/// Loads this close to a threshold are computed the long way, as the reference does it.
+const CLOSE: f64 = 1e-6;
+
+/// A rule, with its parameter. All four count what guests want, not what they get.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Overload {
+    /// THR: more than this part of the host is wanted. Range 0..=1.
+    Threshold(f64),
+    /// MAD: more than 1 less this many times the median absolute deviation of the host's load.
+    Deviation(f64),
+    /// IQR: more than 1 less this many times the interquartile range of the host's load.
+    Quartiles(f64),
+    /// LR: the straight line through the last ten loads, one decision on and times this, is 1 or
+    /// more.
+    Regression(f64),
+    /// LRR. In the reference it comes to the same as LR: `MathUtil.createWeigthedLinearRegression`
+    /// uses weights only where four in ten are 0, and `getTricubeBisquareWeigts` makes none that
+    /// is.
+    RobustRegression(f64),
+}
+
+/// What the last demands foresee of each guest.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outlook {
+    foreseen: Vec<f64>,
+    remembered: Vec<bool>,
+}
+
+impl Outlook {
+    /// Looks ahead from the last decision that `guests` remember.
+    pub(super) fn new(guests: &Guests) -> Self {
+        let recent = guests.past.iter().rev();
+        let mut foreseen = vec![0.0; guests.list.len()];
+        let mut remembered = vec![false; guests.list.len()];
+        for (age, shares) in recent.enumerate() {
+            if age >= TREND {
+                for (remembered, share) in remembered.iter_mut().zip(shares) {
+                    *remembered |= *share != 0.0;
+                }
+                continue;
+            }
+            if age == TREND - 1 {
+                for (remembered, share) in remembered.iter_mut().zip(shares) {
+                    *remembered |= *share != 0.0;
+                }
+            }
+            let weight = trend_weight(age);
+            for (foreseen, share) in foreseen.iter_mut().zip(shares) {
+                *foreseen += weight * share;
+            }
+        }
+        for (foreseen, guest) in foreseen.iter_mut().zip(&guests.list) {
+            *foreseen *= guest.mips;
+        }
+        Self { foreseen, remembered }
+    }
+
+    /// What is foreseen of `guest` in MIPS, and whether it asked for anything long enough ago.
+    pub(super) fn of(&self, guest: u32) -> (f64, bool) {
+        (self.foreseen[guest as usize], self.remembered[guest as usize])
+    }
+}
+
+/// Weight of the load `age` decisions ago in the least-squares line through ten of them at the
+/// next decision: 1/n + (x' - mean)(x - mean) / Sxx with x = 1..10 and x' = 11.
+fn trend_weight(age: usize) -> f64 {
+    let x = (TREND - age) as f64;
+    0.1 + 5.5 * (x - 5.5) / 82.5
+}
+
+impl Overload {
+    /// Whether a load is too much for a host without history.
+    fn fills(self, load: f64) -> bool {
+        load > if let Self::Threshold(threshold) = self { threshold } else { FALLBACK }
+    }
+
+    /// Whether `host` would be overloaded with `one_more`.
+    pub(super) fn hits(
+        self,
+        host: &Trial,
+        one_more: Option<u32>,
+        guests: &Guests,
+        outlook: &Outlook,
+    ) -> bool {
+        let more_wanted = one_more.map_or(0.0, |guest| guests.of(guest).wants);
+        let wanted = (host.wanted + more_wanted) / host.mips;
+        match self {
+            Self::Threshold(_) => self.fills(wanted),
+            Self::Deviation(times) | Self::Quartiles(times) => {
+                let mut loads = Loads::of(host, one_more, guests);
+                if loads.len < SPREAD_MIN {
+                    return self.fills(wanted);
+                }
+                let deviation = matches!(self, Self::Deviation(_));
+                let spread = if deviation { loads.deviation() } else { loads.quartiles() };
+                wanted > 1.0 - times * spread
+            }
+            Self::Regression(times) | Self::RobustRegression(times) => {
+                let (more_foreseen, remembered) =
+                    one_more.map_or((0.0, false), |guest| outlook.of(guest));
+                if host.remembered == 0 && !remembered {
+                    return self.fills(wanted);
+                }
+                let foreseen = (host.foreseen + more_foreseen) / host.mips * times;
+                if (foreseen - 1.0).abs() > CLOSE {
+                    return foreseen >= 1.0;
+                }
+                Loads::of(host, one_more, guests).next() * times >= 1.0
+            }
+        }
+    }
+}
+
+/// Loads of a host with its present guests at past decisions, the newest first.
+struct Loads {
+    values: [f64; HISTORY],
+    /// Up to the oldest that is not 0; at least 1.
+    len: usize,
+}
+
+impl Loads {
+    fn of(host: &Trial, one_more: Option<u32>, guests: &Guests) -> Self {
+        let mut values = [0.0; HISTORY];
+        for number in host.guests.iter().copied().chain(one_more) {
+            let mips = guests.of(number).mips;
+            for (value, shares) in values.iter_mut().zip(guests.past.iter().rev()) {
+                *value += shares[number as usize] * mips / host.mips;
+            }
+        }
+        let len = values.iter().rposition(|load| *load != 0.0).unwrap_or(0) + 1;
+        Self { values, len }
+    }
+
+    fn seen(&mut self) -> &mut [f64] {
+        &mut self.values[..self.len]
+    }
+
+    /// The median distance from the median.
+    fn deviation(&mut self) -> f64 {
+        let seen = self.seen();
+        let middle = median(seen);
+        for load in &mut *seen {
+            *load = (middle - *load).abs();
+        }
+        median(seen)
+    }
+
+    /// The distance between the quartiles.
+    fn quartiles(&mut self) -> f64 {
+        let seen = self.seen();
+        seen.sort_unstable_by(f64::total_cmp);
+        let at = |part: f64| {
+            let rank = (part * (seen.len() + 1) as f64 + 0.5).floor() - 1.0;
+            seen.get(rank as usize).copied().unwrap_or(f64::NAN)
+        };
+        at(0.75) - at(0.25)
+    }
+
+    /// The least-squares line through the last ten at the next decision, summed up as by Apache
+    /// Commons Math's `SimpleRegression`, which the reference uses.
+    fn next(&self) -> f64 {
+        let (mut mean_x, mut mean_y) = (0.0, 0.0);
+        let (mut sum_x, mut sum_y, mut sum_xx, mut sum_xy) = (0.0, 0.0, 0.0, 0.0);
+        for (before, y) in self.values[..TREND].iter().rev().enumerate() {
+            let (n, x) = (before as f64, before as f64 + 1.0);
+            if before == 0 {
+                (mean_x, mean_y) = (x, *y);
+            } else {
+                let (dx, dy) = (x - mean_x, y - mean_y);
+                sum_xx += dx * dx * (n / (1.0 + n));
+                sum_xy += dx * dy * (n / (1.0 + n));
+                mean_x += dx / (1.0 + n);
+                mean_y += dy / (1.0 + n);
+            }
+            sum_x += x;
+            sum_y += y;
+        }
+        let n = TREND as f64;
+        let slope = sum_xy / sum_xx;
+        (sum_y - slope * sum_x) / n + slope * (n + 1.0)
+    }
+}
+
+/// The median; between the two middle ones where there are two.
+fn median(values: &mut [f64]) -> f64 {
+    let mut sorted = [0.0; HISTORY];
+    let sorted = &mut sorted[..values.len()];
+    sorted.copy_from_slice(values);
+    sorted.sort_unstable_by(f64::total_cmp);
+    let position = 50.0 * (sorted.len() + 1) as f64 / 100.0;
+    let below = position.floor();
+    let at = |rank: f64| sorted.get(rank as usize).copied();
+    match (at(below - 1.0), at(below)) {
+        (Some(low), Some(high)) => low + (position - below) * (high - low),
+        (low, high) => low.or(high).unwrap_or(f64::NAN),
+    }
+}
