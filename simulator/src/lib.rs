@@ -22,6 +22,7 @@ pub mod checkers;
 pub mod cluster;
 mod expect;
 pub mod fault;
+pub mod fleet;
 pub mod journal;
 pub mod kernel;
 mod memory;
