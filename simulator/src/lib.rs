@@ -42,6 +42,7 @@ pub use cluster::{ClusterOptions, Happening, SimCluster};
 pub use expect::Expectations;
 pub use fault::Fault;
 pub use journal::{CrashPoint, MemoryJournal};
+pub use network::{Backbone, Rack};
 pub use outcome::{HostOutcome, Outcome, UsePoint};
 pub use physics::{Physics, content_of};
 pub use replay::Replay;
