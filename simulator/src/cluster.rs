@@ -21,7 +21,7 @@ use whimbrel_core::{
 use crate::{
     fault::Fault,
     kernel::{Agenda, Log, Streams},
-    network::{Flow, Network},
+    network::{Backbone, Flow, Network},
     physics::Physics,
     replay::Replay,
     world::World,
@@ -169,6 +169,8 @@ pub struct ClusterOptions {
     pub faults: Vec<Fault>,
     /// Lines that the event log keeps; 0 for none.
     pub log_lines: usize,
+    /// What lies between the hosts' interfaces.
+    pub backbone: Backbone,
 }
 
 impl SimCluster {
@@ -177,9 +179,11 @@ impl SimCluster {
     /// # Errors
     /// [`PlacementError`] when the snapshot gives a machine no single place.
     pub fn new(snapshot: &Snapshot, options: ClusterOptions) -> Result<Self, PlacementError> {
-        let ClusterOptions { seed, physics, replay, faults, log_lines } = options;
+        let ClusterOptions { seed, physics, replay, faults, log_lines, backbone } = options;
         let world = World::new(snapshot, replay.as_ref())?;
-        let network = Network::new(world.hosts.iter().map(|host| host.nic(&physics)).collect());
+        let nics: Vec<f64> = world.hosts.iter().map(|host| host.nic(&physics)).collect();
+        let between = backbone.between(world.hosts.iter().map(|host| &host.id));
+        let network = Network::new(&nics, &between);
         let readings = world.hosts.iter().map(|_| Reading::default()).collect();
         let mut cluster = Self {
             world,

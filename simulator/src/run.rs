@@ -201,6 +201,7 @@ impl<'a> Run<'a> {
                 replay: options.replay.clone(),
                 faults: options.faults.clone(),
                 log_lines: options.log_lines,
+                ..ClusterOptions::default()
             },
         )?;
         let crash = options.restart.and_then(|restart| match restart.dies {

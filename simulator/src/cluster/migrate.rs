@@ -242,7 +242,7 @@ impl SimCluster {
             let migration = &self.migrations[*index];
             self.flows.push(migration.flow(self.sticking.contains(&migration.vm)));
         }
-        self.network.share(&self.flows, &mut self.rates);
+        self.network.share(&self.active, &self.flows, &mut self.rates);
         for place in 0..self.active.len() {
             let index = self.active[place];
             let migration = &self.migrations[index];
