@@ -4,7 +4,7 @@
 //! have: each host as of its last reading, calls as their adapter knows them. What is true stays
 //! inside, where the checkers look at it.
 //!
-//! Never here: what the migrations cost (`precopy`), who gets which bandwidth
+//! Never here: what the migrations cost (`copy`), who gets which bandwidth
 //! (`network`), or any decision.
 
 use std::collections::BTreeMap;
@@ -94,6 +94,13 @@ pub enum Happening {
         /// For how long, if nothing happens to the link.
         downtime: Span,
     },
+    /// Post-copy moved the guest: it runs at its target and cannot go back.
+    Moved {
+        /// The order.
+        order: OrderId,
+        /// Memory that is still at the source.
+        remaining: Bytes,
+    },
     /// The guest runs at its target.
     Arrived {
         /// The order.
@@ -101,6 +108,13 @@ pub enum Happening {
     },
     /// The migration ended with the guest at its source, if that still runs.
     Failed {
+        /// The order.
+        order: OrderId,
+        /// libvirt's words.
+        message: String,
+    },
+    /// Post-copy broke: the guest stands still at its target, without a part of its memory.
+    Broken {
         /// The order.
         order: OrderId,
         /// libvirt's words.

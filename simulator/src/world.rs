@@ -12,6 +12,7 @@ use whimbrel_core::{
     DomainState, HostState, Snapshot,
     cluster::{DirtyReading, PlacementError},
     ids::{HostId, VmId},
+    settings::QemuVersion,
     telemetry::DirtySample,
     units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };
@@ -40,6 +41,7 @@ pub(crate) struct HostTruth {
     pub(crate) cpu: MilliCores,
     pub(crate) memory: Bytes,
     pub(crate) migration_bandwidth: Option<BytesPerSecond>,
+    pub(crate) qemu: QemuVersion,
     pub(crate) powered: bool,
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
@@ -74,6 +76,9 @@ pub(crate) struct VmTruth {
     pub(crate) cpu_track: Option<Track<MilliCores>>,
     pub(crate) dirty_track: Option<Track<DirtySample>>,
 }
+
+/// Least part of its vCPUs' time that a guest is taken to need for its writing.
+const NEEDS_LEAST: f64 = 0.01;
 
 /// CPU of one host, integrated exactly in millicore-microseconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -260,7 +265,17 @@ impl World {
     pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
         let vm = &self.vms[vm];
         let touched = vm.content.into_iter().chain(vm.resident).min();
-        GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes)
+        let memory =
+            GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
+        let vcpus = MilliCores::cores(vm.vcpus.into()).as_cores_f64();
+        // A guest that hardly computes writes all the same.
+        let needs = (vm.cpu.as_cores_f64() / vcpus).clamp(NEEDS_LEAST, 1.0);
+        GuestMemory { needs, ..memory.holding(&physics.stream) }
+    }
+
+    /// What both hosts' QEMU can do.
+    pub(crate) fn qemu(&self, from: usize, to: usize) -> QemuVersion {
+        self.hosts[from].qemu.min(self.hosts[to].qemu)
     }
 }
 
@@ -273,6 +288,7 @@ impl HostTruth {
             cpu: host.cpu,
             memory: host.memory,
             migration_bandwidth: host.migration_bandwidth,
+            qemu: host.qemu.unwrap_or_default(),
             powered: true,
             boots: 0,
             booting: None,

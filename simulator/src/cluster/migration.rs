@@ -3,12 +3,16 @@
 //! Never here: what happens next to it.
 
 use whimbrel_core::{
-    cluster::{CallState, CompletedStats, JobProgress, OrderReport},
+    cluster::{CallState, CompletedStats, DeltaCoding, JobProgress, OrderReport},
     ports::Order,
     units::{Bytes, BytesPerSecond, Span, Timestamp},
 };
 
-use crate::{network::Flow, physics::Draws, precopy::PreCopy};
+use crate::{
+    copy::{Copy, classes::ClassBitmap},
+    network::Flow,
+    physics::{Draws, Physics},
+};
 
 /// A migration that the world took, and how it stands.
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ pub(super) struct Migration {
     pub(super) stats: Option<CompletedStats>,
     pub(super) begun_at: Timestamp,
     pub(super) draws: Draws,
-    pub(super) copy: PreCopy,
+    pub(super) copy: Copy<ClassBitmap>,
     /// Payload rate, bytes a second; in force since `settled_at`.
     pub(super) rate: f64,
     pub(super) settled_at: Timestamp,
@@ -41,6 +45,10 @@ pub(super) enum Phase {
     Preparing,
     Copying,
     SwitchingOver,
+    /// The guest stands still to be moved: post-copy's switch.
+    Moving,
+    /// The guest runs at its target and waits for what it misses. No way back.
+    Serving,
     Cancelling,
     Over,
 }
@@ -52,11 +60,15 @@ impl Migration {
     }
 
     /// What its source says of its job.
-    pub(super) fn progress(&self, now: Timestamp) -> JobProgress {
+    pub(super) fn progress(&self, now: Timestamp, physics: &Physics) -> JobProgress {
         let mut copy = self.copy.clone();
-        if self.phase == Phase::Copying {
-            copy.advance(now.since(self.settled_at), self.rate);
+        let passed = now.since(self.settled_at);
+        match self.phase {
+            Phase::Copying => copy.advance(passed, self.rate),
+            Phase::Serving => copy.serve(passed, self.rate, physics),
+            _ => {}
         }
+        let sent = copy.sent();
         JobProgress {
             elapsed: now.since(self.begun_at),
             remaining: copy.remaining(),
@@ -64,8 +76,12 @@ impl Migration {
             total: self.copy.total(),
             bandwidth: BytesPerSecond::new(self.rate.round() as u64),
             dirty_rate: copy.dirty_rate(),
-            iteration: copy.syncs(),
-            ..JobProgress::default()
+            iteration: copy.reads(),
+            normal_pages: sent.normal.round() as u64,
+            zero_pages: sent.zero.round() as u64,
+            throttle_percent: copy.throttle_percent(),
+            post_copy_requests: copy.faults(),
+            delta: delta(&copy),
         }
     }
 
@@ -81,10 +97,8 @@ impl Migration {
     /// What it asks of the links.
     pub(super) fn flow(&self, stuck: bool) -> Flow {
         let cap = match self.phase {
-            Phase::Copying if !stuck => {
-                self.order.settings.bandwidth_limit.map_or(f64::INFINITY, BytesPerSecond::as_f64)
-            }
-            Phase::SwitchingOver => f64::INFINITY,
+            Phase::Copying | Phase::Serving if !stuck => self.copy.demand(),
+            Phase::SwitchingOver | Phase::Moving => f64::INFINITY,
             _ => 0.0,
         };
         Flow { from: self.from, to: self.to, cap }
@@ -93,18 +107,29 @@ impl Migration {
     pub(super) fn stats(&self, now: Timestamp) -> CompletedStats {
         let total_time = now.since(self.begun_at);
         let transferred = self.copy.transferred();
-        let (normal_pages, zero_pages) = self.copy.pages_sent();
+        let sent = self.copy.sent();
         let flowed = total_time.saturating_sub(self.draws.setup).as_seconds_f64().max(1e-6);
         CompletedStats {
             total_time,
             downtime: self.downtime,
             setup_time: self.draws.setup,
             transferred,
-            normal_pages,
-            zero_pages,
-            iterations: self.copy.syncs(),
+            normal_pages: sent.normal.round() as u64,
+            zero_pages: sent.zero.round() as u64,
+            iterations: self.copy.reads(),
             bandwidth: BytesPerSecond::new((transferred.as_f64() / flowed).round() as u64),
-            ..CompletedStats::default()
+            throttle_percent: self.copy.throttle_percent(),
+            post_copy_requests: self.copy.faults(),
+            delta: delta(&self.copy),
         }
+    }
+}
+
+fn delta(copy: &Copy<ClassBitmap>) -> DeltaCoding {
+    let sent = copy.sent();
+    DeltaCoding {
+        pages: sent.deltas.round() as u64,
+        bytes: sent.delta_bytes.round() as u64,
+        misses: sent.misses.round() as u64,
     }
 }
