@@ -6,6 +6,8 @@
 //!
 //! Never here: reading a recording, or fitting a constant.
 
+use std::collections::BTreeMap;
+
 use whimbrel_core::{
     settings::{Compression, MigrationSettings, Mode, QemuVersion, Transport},
     units::{Bytes, BytesPerSecond, Span},
@@ -34,8 +36,9 @@ pub struct Case {
     pub settings: MigrationSettings,
     /// What the path carries, payload only.
     pub path: BytesPerSecond,
-    /// Migrations that shared the path, this one included; at least 1.
-    pub sharing: u32,
+    /// Cases of one number begin together and share the path of the first; a case without one has
+    /// its path for itself.
+    pub together: Option<u32>,
     /// The older of the two QEMU.
     pub qemu: QemuVersion,
     /// After how long it was given up.
@@ -63,9 +66,28 @@ pub struct Ending {
     pub post_copy_requests: u64,
 }
 
-/// Replays `case` page by page under `physics`, with the means of what they draw.
-pub fn replayed(case: &Case, physics: &Physics, seed: u64) -> Ending {
-    replay::replay(case, physics, Streams::new(seed))
+/// Replays `cases` page by page under `physics`, with the means of what they draw, in their order.
+pub fn replay(cases: &[Case], physics: &Physics, seed: u64) -> Vec<Ending> {
+    let streams = Streams::new(seed);
+    let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let mut alone = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        match case.together {
+            Some(group) => groups.entry(group).or_default().push(at),
+            None => alone.push(vec![at]),
+        }
+    }
+    let mut endings = vec![Ending::default(); cases.len()];
+    for group in groups.into_values().chain(alone) {
+        let members: Vec<&Case> = group.iter().filter_map(|at| cases.get(*at)).collect();
+        let ended = replay::together(&members, physics, streams);
+        for (at, ending) in group.into_iter().zip(ended) {
+            if let Some(place) = endings.get_mut(at) {
+                *place = ending;
+            }
+        }
+    }
+    endings
 }
 
 /// What a case is about, for tables.

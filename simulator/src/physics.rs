@@ -182,13 +182,14 @@ impl Physics {
 
     /// Handshakes of a migration with `settings`.
     fn handshakes(&self, settings: &MigrationSettings) -> Span {
-        let streams = if settings.transport == Transport::Tls {
-            // Channels beside the main one, which has the device state.
-            u64::from(settings.channels) + u64::from(settings.channels > 1)
-        } else {
-            0
-        };
-        Span::from_micros(self.stream.tls_setup.as_micros().saturating_mul(streams))
+        let further = u64::from(settings.channels.saturating_sub(1));
+        match settings.transport {
+            Transport::Tcp => Span::ZERO,
+            Transport::Tls => {
+                let channel = self.stream.tls_channel_setup.as_micros();
+                self.stream.tls_setup + Span::from_micros(channel.saturating_mul(further))
+            }
+        }
     }
 
     fn stop(&self, settings: &MigrationSettings) -> Range {

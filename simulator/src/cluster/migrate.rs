@@ -199,8 +199,9 @@ impl SimCluster {
         let migration = &mut self.migrations[index];
         migration.phase = phase;
         let (vm, from, before) = (migration.vm, migration.from, migration.rate);
-        // What a full link has queued goes before what the guest waits for.
-        let queued = if migration.copy.is_capped(before) || before <= 0.0 {
+        // What a full link has queued goes before the rest; post-copy does not count it.
+        let waits = phase == Phase::SwitchingOver && !migration.copy.is_capped(before);
+        let queued = if !waits || before <= 0.0 {
             Span::ZERO
         } else {
             self.physics.queue(before)

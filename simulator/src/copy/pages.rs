@@ -26,8 +26,9 @@ pub(crate) enum Holds {
 /// A guest that writes pages.
 pub(crate) trait Writer {
     /// Lets `seconds` pass with `available` of its vCPUs' time, 0..=1, and calls `write` with each
-    /// page that it writes, in order. Returns the part of its writing that it got done, 0..=1.
-    fn write(&mut self, seconds: f64, available: f64, write: impl FnMut(usize)) -> f64;
+    /// page that it writes, in order, until that says that the guest has to wait. Returns the part
+    /// of its writing that it got done, 0..=1.
+    fn write(&mut self, seconds: f64, available: f64, write: impl FnMut(usize) -> bool) -> f64;
 
     /// Bytes of a page that a difference has to say after it was rewritten.
     fn delta_bytes(&self, page: Holds) -> f64;
@@ -163,6 +164,7 @@ impl<W: Writer> Bitmap for PageBitmap<W> {
                 *bit = true;
                 log.push(page);
             }
+            true
         })
     }
 
@@ -199,35 +201,50 @@ impl<W: Writer> Bitmap for PageBitmap<W> {
     fn serve(&mut self, service: &Service) -> (Sent, f64) {
         let Service { lot, wait_seconds, available } = *service;
         let (mut all, mut faults, mut passed) = (Sent::default(), 0.0, 0.0);
+        let (mut background, mut waited) = (0.0, 0.0);
         while passed < lot.seconds && self.pending > 0 {
             let step = SERVE_STEP_SECONDS.min(lot.seconds - passed);
-            let mut background = lot;
-            background.seconds = step;
-            background.budget = lot.budget * (passed + step) / lot.seconds - all.bytes;
-            let mut runs = step;
-            let missing: Vec<usize> = {
-                let dirty = &self.dirty;
-                let mut missing = Vec::new();
-                self.writer.write(step, available, |page| {
-                    let waits = dirty.get(page) == Some(&true) && !missing.contains(&page);
-                    if waits && runs > 0.0 {
-                        missing.push(page);
-                        runs -= wait_seconds;
-                    }
-                });
-                missing
-            };
-            for page in missing {
+            // Who waited longer than the last step goes on waiting.
+            waited -= step;
+            for page in self.missed(step, available, wait_seconds, &mut waited) {
                 let (Cost { bytes, seconds }, _) = self.whole(page, &lot.costs);
                 self.clear(page);
                 all += Sent { bytes, seconds, normal: 1.0, ..Sent::default() };
                 faults += 1.0;
-                background.budget += bytes;
             }
-            all += self.send(&background);
+            let budget = lot.budget * (passed + step) / lot.seconds - background;
+            let sent = self.send(&Lot { seconds: step, budget, ..lot });
+            background += sent.bytes;
+            all += sent;
             passed += step;
         }
         all.seconds = passed;
         (all, faults)
+    }
+}
+
+impl<W: Writer> PageBitmap<W> {
+    /// Pages that the guest comes to within `step` and has to wait for, while it has not waited
+    /// for all of the step. What it waits is added to `waited`, which is at most 0 where it runs.
+    fn missed(
+        &mut self,
+        step: f64,
+        available: f64,
+        wait_seconds: f64,
+        waited: &mut f64,
+    ) -> Vec<usize> {
+        let mut missed = Vec::new();
+        *waited = waited.max(-step);
+        let dirty = &self.dirty;
+        if *waited < 0.0 {
+            self.writer.write(step, available, |page| {
+                if dirty.get(page) == Some(&true) && !missed.contains(&page) {
+                    missed.push(page);
+                    *waited += wait_seconds;
+                }
+                *waited < 0.0
+            });
+        }
+        missed
     }
 }

@@ -48,8 +48,10 @@ pub struct StreamPhysics {
     pub link_queue: Span,
     /// Device state on the wire.
     pub device_state: Bytes,
-    /// What a migration that encrypts spends on handshakes before its first page, for each stream.
+    /// What a migration that encrypts spends on handshakes before its first page.
     pub tls_setup: Span,
+    /// The same for each channel beyond the first.
+    pub tls_channel_setup: Span,
     /// From the moment that post-copy is possible until it is asked for: the job is polled.
     pub post_copy_poll: Span,
     /// What one range of stale pages adds to post-copy's downtime. Source: 74 ms with about
@@ -88,7 +90,8 @@ impl Default for StreamPhysics {
             socket_queue: Bytes::mib(1),
             link_queue: Span::from_millis(100),
             device_state: Bytes::new(65_536),
-            tls_setup: Span::from_millis(150),
+            tls_setup: Span::from_millis(290),
+            tls_channel_setup: Span::from_millis(80),
             post_copy_poll: Span::from_millis(50),
             discard_a_range: Span::from_micros(1),
             fault_wait: Span::from_micros(400),
