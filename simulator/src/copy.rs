@@ -131,14 +131,14 @@ impl<B: Bitmap> Copy<B> {
         self.host_gives = share.clamp(0.0, 1.0);
     }
 
+    /// What the host gives the guest, 0..=1.
+    pub(crate) fn given(&self) -> f64 {
+        self.host_gives
+    }
+
     /// Changes the downtime limit of the running migration.
     pub(crate) fn set_downtime_limit(&mut self, limit: Span) {
         self.downtime_limit = limit.as_seconds_f64();
-    }
-
-    /// Part of the vCPUs' time that throttle and host leave the guest, 0..=1.
-    pub(crate) fn available(&self) -> f64 {
-        self.host_gives * (1.0 - f64::from(self.evaluation.percent()) / 100.0)
     }
 
     /// Lets `span` pass at `rate` bytes a second, in as few steps as the bitmap allows: pages are
@@ -190,8 +190,9 @@ impl<B: Bitmap> Copy<B> {
     }
 
     fn guest_writes(&mut self, seconds: f64) {
-        let done = self.bitmap.write(seconds, self.available());
-        self.lost += seconds * (1.0 - done);
+        let available = 1.0 - f64::from(self.evaluation.percent()) / 100.0;
+        let done = self.bitmap.write(seconds * self.host_gives, available);
+        self.lost += seconds * (1.0 - done * self.host_gives);
     }
 
     /// Time until the switch-over is next to be considered at `rate`; `None` while nothing flows.
@@ -283,6 +284,12 @@ impl<B: Bitmap> Copy<B> {
     /// make of the guest's content.
     pub(crate) fn demand(&self) -> f64 {
         self.pace.demand(self.bitmap.text_share())
+    }
+
+    /// Cores that the sender and the receiver of the stream need while it carries `rate` bytes a
+    /// second.
+    pub(crate) fn cores(&self, rate: f64) -> (f64, f64) {
+        self.pace.cores(rate, self.bitmap.text_share())
     }
 
     /// Memory still to send, as QEMU counts it: whole pages, zero or not.

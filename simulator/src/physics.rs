@@ -49,6 +49,10 @@ pub struct Physics {
     /// The same where post-copy moves the guest: QEMU counts until it has sent the device state,
     /// not until the target runs. Source: the laboratory's learning guests.
     pub post_copy_downtime: Range,
+    /// From the guest's resumption until its users reach it: announcements and what the network
+    /// needs to learn its new place. Drawn evenly from this range. Source: QEMU announces after
+    /// 50 ms and four times more within 1.5 s (`announce-initial`, `-step`).
+    pub announcement: Range,
     /// Part of its rate that a stream achieves: drawn evenly from this range. Source: lab runs
     /// repeated at one setting spread by 3 %.
     pub efficiency: RangeF64,
@@ -109,6 +113,7 @@ impl Default for Physics {
             setup: millis(1000, 1500),
             device_downtime: millis(20, 60),
             post_copy_downtime: millis(2, 10),
+            announcement: millis(50, 250),
             efficiency: RangeF64 { least: 0.97, most: 1.0 },
             report_delay: millis(50, 250),
             cancel_delay: Span::from_millis(100),
@@ -156,6 +161,7 @@ impl Physics {
                 ordered(self.post_copy_downtime),
                 "least up to most, at most 1 d",
             ),
+            ("announcement", ordered(self.announcement), "least up to most, at most 1 d"),
             ("report_delay", ordered(self.report_delay), "least up to most, at most 1 d"),
             (
                 "efficiency",
@@ -208,6 +214,7 @@ const DAY: Span = Span::from_seconds(86_400);
 pub(crate) struct Draws {
     pub(crate) setup: Span,
     pub(crate) device_downtime: Span,
+    pub(crate) announcement: Span,
     pub(crate) report_delay: Span,
     /// 0..=1, of the rate that the network gives.
     pub(crate) efficiency: f64,
@@ -243,6 +250,7 @@ impl Draws {
         Self {
             setup: span("setup", physics.setup) + physics.handshakes(settings),
             device_downtime: span("device-downtime", physics.stop(settings)),
+            announcement: span("announcement", physics.announcement),
             report_delay: span("report-delay", physics.report_delay),
             efficiency: least + (most - least) * even("bandwidth"),
         }

@@ -17,7 +17,7 @@ use whimbrel_core::{
     cluster::CallState,
     ports::{Order, Refusal},
     settings::Compression,
-    units::{Bytes, GUEST_PAGE, Span},
+    units::{Bytes, GUEST_PAGE, MilliCores, Span},
 };
 
 use super::{
@@ -74,6 +74,7 @@ impl SimCluster {
             rate: 0.0,
             settled_at: now,
             downtime: Span::ZERO,
+            charged: [MilliCores::default(); 2],
             due: now,
             turn: 0,
         });
@@ -168,6 +169,7 @@ impl SimCluster {
         let copy = self.fresh_copy(&migration.order, vm, migration.from, to);
         let migration = &mut self.migrations[index];
         migration.copy = copy;
+        migration.copy.host_gives(self.world.hosts[migration.from].meter.share());
         migration.phase = Phase::Copying;
         migration.settled_at = now;
         let order = migration.order.id.clone();
@@ -178,9 +180,15 @@ impl SimCluster {
     fn consider_switch_over(&mut self, index: usize) {
         self.settle(index);
         let migration = &mut self.migrations[index];
+        let before = migration.copy.throttle_percent();
         let turn = migration.copy.consider(migration.rate);
+        let (vm, throttle) = (migration.vm, migration.copy.throttle_percent());
+        if throttle != before {
+            self.throttle(vm, throttle);
+        }
         match turn {
             Turn::Continues { read } => {
+                let migration = &self.migrations[index];
                 if read {
                     let (order, remaining) = (&migration.order.id, migration.copy.remaining());
                     let line = || Happening::Synchronised { order: order.clone(), remaining };
@@ -207,6 +215,7 @@ impl SimCluster {
             self.physics.queue(before)
         };
         self.world.place(from, vm, DomainState::Outgoing, now);
+        self.cpu_changes(from);
         // QEMU lifts its cap for the last pages.
         self.share_links();
         let migration = &mut self.migrations[index];
@@ -230,6 +239,7 @@ impl SimCluster {
         let (vm, to) = (migration.vm, migration.to);
         let (order, remaining) = (migration.order.id.clone(), migration.copy.remaining());
         self.world.place(to, vm, DomainState::Running, now);
+        self.cpu_changes(to);
         self.note(|| Happening::Moved { order, remaining });
         self.share_links();
         self.plan_check(index);
@@ -251,11 +261,24 @@ impl SimCluster {
         migration.stats = Some(migration.stats(now));
         let (vm, from, to) = (migration.vm, migration.from, migration.to);
         let (order, delay) = (migration.order.id.clone(), migration.draws.report_delay);
+        let felt = migration.felt();
         self.world.remove(from, vm, now);
         self.world.place(to, vm, DomainState::Running, now);
         self.active.retain(|other| *other != index);
         self.agenda.after(delay, Event::Report { migration: index });
         self.note(|| Happening::Arrived { order });
+        self.note(|| felt);
+        self.wind_up(index);
+    }
+
+    /// Gives back what a migration that is over took of its hosts.
+    fn wind_up(&mut self, index: usize) {
+        let migration = &self.migrations[index];
+        let (vm, from, to) = (migration.vm, migration.from, migration.to);
+        self.charge(index);
+        self.throttle(vm, 0);
+        self.cpu_changes(from);
+        self.cpu_changes(to);
         self.share_links();
     }
 
@@ -292,7 +315,7 @@ impl SimCluster {
             }
             self.note(|| Happening::Failed { order, message: message.to_owned() });
         }
-        self.share_links();
+        self.wind_up(index);
     }
 
     /// Gives every running stream its share of the links. Streams whose rate does not change keep
@@ -345,7 +368,7 @@ impl SimCluster {
     }
 
     /// Brings a copy up to the present at the rate that was in force.
-    fn settle(&mut self, index: usize) {
+    pub(super) fn settle(&mut self, index: usize) {
         let now = self.agenda.now();
         let migration = &mut self.migrations[index];
         let passed = now.since(migration.settled_at);
@@ -357,8 +380,14 @@ impl SimCluster {
         migration.settled_at = now;
     }
 
-    /// Schedules the next look at the switch-over of a copy; none while nothing flows.
-    fn plan_check(&mut self, index: usize) {
+    /// Charges a copy for what it does now, and schedules the next look at its switch-over; none
+    /// while nothing flows.
+    pub(super) fn plan_check(&mut self, index: usize) {
+        self.charge(index);
+        self.schedule_check(index);
+    }
+
+    pub(super) fn schedule_check(&mut self, index: usize) {
         let migration = &mut self.migrations[index];
         let wait = match migration.phase {
             Phase::Copying => migration.copy.next_check(migration.rate),

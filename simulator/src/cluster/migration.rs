@@ -5,9 +5,10 @@
 use whimbrel_core::{
     cluster::{CallState, CompletedStats, DeltaCoding, JobProgress, OrderReport},
     ports::Order,
-    units::{Bytes, BytesPerSecond, Span, Timestamp},
+    units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };
 
+use super::Happening;
 use crate::{
     copy::{Copy, classes::ClassBitmap},
     network::Flow,
@@ -34,6 +35,8 @@ pub(super) struct Migration {
     pub(super) rate: f64,
     pub(super) settled_at: Timestamp,
     pub(super) downtime: Span,
+    /// CPU that it is charged for at its source and at its target.
+    pub(super) charged: [MilliCores; 2],
     /// When its next step is due, and the turn that it was scheduled in: one of an earlier turn is
     /// stale.
     pub(super) due: Timestamp,
@@ -57,6 +60,28 @@ impl Migration {
     /// Bytes that it put on the wire as of its last step.
     pub(super) fn transferred(&self) -> Bytes {
         self.copy.transferred()
+    }
+
+    /// CPU that it needs at its source and at its target.
+    pub(super) fn cores(&self) -> [MilliCores; 2] {
+        let sends = !matches!(self.phase, Phase::Preparing | Phase::Over);
+        let (sender, receiver) = if sends { self.copy.cores(self.rate) } else { (0.0, 0.0) };
+        [sender, receiver].map(|cores| MilliCores::new((cores * 1000.0).round() as u64))
+    }
+
+    /// The host where its guest runs.
+    pub(super) fn guest_host(&self) -> usize {
+        if self.phase == Phase::Serving { self.to } else { self.from }
+    }
+
+    /// What its guest and the guest's users felt of it.
+    pub(super) fn felt(&self) -> Happening {
+        Happening::Felt {
+            order: self.order.id.clone(),
+            service_gap: self.downtime + self.draws.announcement,
+            work_lost: Span::from_seconds_f64(self.copy.lost_seconds()).rounded(),
+            faults: self.copy.faults(),
+        }
     }
 
     /// What its source says of its job.

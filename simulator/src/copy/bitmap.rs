@@ -99,8 +99,8 @@ pub(crate) struct Service {
     pub(crate) lot: Lot,
     /// Time that one missing page makes the guest wait.
     pub(crate) wait_seconds: f64,
-    /// Part of its vCPUs' time that the guest has, 0..=1.
-    pub(crate) available: f64,
+    /// Part of the CPU that the guest asks for that its host gives it, 0..=1.
+    pub(crate) runs: f64,
 }
 
 /// A guest's memory with QEMU's bitmap of it.

@@ -220,8 +220,7 @@ impl Bitmap for ClassBitmap {
     }
 
     fn serve(&mut self, service: &Service) -> (Sent, f64) {
-        let Service { lot, wait_seconds, available } = service;
-        let done = self.memory.done(*available);
+        let Service { lot, wait_seconds, runs: done } = service;
         // Pages that it comes to for the first time, if it did not have to wait for any.
         let touched = |c: &ClassState| c.class.writes_per_second * c.pending / c.class.pages;
         let touches: f64 = self.classes.iter().map(touched).sum::<f64>() * done;

@@ -32,7 +32,14 @@ pub(crate) struct Pace {
     delta_seconds: f64,
     /// Ceiling of encryption, bytes a second.
     ceiling: f64,
+    /// Processors that work on the stream at once.
+    at_once: f64,
+    /// Core-seconds for a byte of plain stream, of the sender and of the receiver.
+    plain_seconds: [f64; 2],
 }
+
+/// Bytes of a GiB.
+const GIB: f64 = 1_073_741_824.0;
 
 impl Pace {
     /// Of a migration with `settings`.
@@ -66,6 +73,9 @@ impl Pace {
             text,
             delta_seconds: 1.0 / stream.xbzrle_pages_per_second,
             ceiling,
+            at_once,
+            plain_seconds: [stream.sender_core_seconds_a_gib, stream.receiver_core_seconds_a_gib]
+                .map(|seconds| seconds / GIB),
         };
         if let Some(cap) = settings.bandwidth_limit {
             pace.budget = cap.as_f64() * physics.quantum.as_seconds_f64();
@@ -120,6 +130,17 @@ impl Pace {
         let Cost { bytes, seconds } = self.text.mixed(text, self.random);
         let made = if seconds > 0.0 { bytes / seconds } else { f64::INFINITY };
         made.min(self.ceiling).min(self.capped_rate())
+    }
+}
+
+impl Pace {
+    /// Cores of sender and receiver at `rate` bytes a second, `text` of the content compressing.
+    /// Encrypting takes either as long; compressing is the sender's.
+    pub(crate) fn cores(&self, rate: f64, text: f64) -> (f64, f64) {
+        let Cost { bytes, seconds } = self.text.mixed(text, self.random);
+        let encrypting = self.at_once / self.ceiling;
+        let [sending, receiving] = self.plain_seconds.map(|plain| (plain + encrypting) * rate);
+        (sending + rate / bytes * seconds * self.at_once, receiving)
     }
 }
 

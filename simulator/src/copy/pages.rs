@@ -199,14 +199,14 @@ impl<W: Writer> Bitmap for PageBitmap<W> {
     }
 
     fn serve(&mut self, service: &Service) -> (Sent, f64) {
-        let Service { lot, wait_seconds, available } = *service;
+        let Service { lot, wait_seconds, runs } = *service;
         let (mut all, mut faults, mut passed) = (Sent::default(), 0.0, 0.0);
         let (mut background, mut waited) = (0.0, 0.0);
         while passed < lot.seconds && self.pending > 0 {
             let step = SERVE_STEP_SECONDS.min(lot.seconds - passed);
             // Who waited longer than the last step goes on waiting.
             waited -= step;
-            for page in self.missed(step, available, wait_seconds, &mut waited) {
+            for page in self.missed(step * runs, wait_seconds, &mut waited) {
                 let (Cost { bytes, seconds }, _) = self.whole(page, &lot.costs);
                 self.clear(page);
                 all += Sent { bytes, seconds, normal: 1.0, ..Sent::default() };
@@ -229,7 +229,6 @@ impl<W: Writer> PageBitmap<W> {
     fn missed(
         &mut self,
         step: f64,
-        available: f64,
         wait_seconds: f64,
         waited: &mut f64,
     ) -> Vec<usize> {
@@ -237,7 +236,7 @@ impl<W: Writer> PageBitmap<W> {
         *waited = waited.max(-step);
         let dirty = &self.dirty;
         if *waited < 0.0 {
-            self.writer.write(step, available, |page| {
+            self.writer.write(step, 1.0, |page| {
                 if dirty.get(page) == Some(&true) && !missed.contains(&page) {
                     missed.push(page);
                     *waited += wait_seconds;

@@ -49,7 +49,7 @@ impl<B: Bitmap> Copy<B> {
             let seconds = left.min((whole / STEPS).max(self.pace.period));
             let budget = self.pace.capped_rate() * seconds;
             let lot = Lot { seconds, budget, grain: self.pace.grain, costs, reads: self.reads };
-            let service = Service { lot, wait_seconds, available: self.host_gives };
+            let service = Service { lot, wait_seconds, runs: self.host_gives };
             let (sent, faults) = self.bitmap.serve(&service);
             self.sent += sent;
             self.faults += faults;

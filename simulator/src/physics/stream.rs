@@ -60,9 +60,6 @@ pub struct StreamPhysics {
     /// Time that a guest waits for one page after the switch, beside the page's own on the wire.
     /// Source: 0.25 to 0.6 ms in published logs.
     pub fault_wait: Span,
-    /// From the guest's resumption until its users reach it: announcements and the network's
-    /// learning. Source: `announce-initial` of 50 ms; pings to lab guests.
-    pub announce: Span,
     /// Core-seconds that the sender spends on a GiB of plain stream.
     pub sender_core_seconds_a_gib: f64,
     /// The same of the receiver.
@@ -95,7 +92,6 @@ impl Default for StreamPhysics {
             post_copy_poll: Span::from_millis(50),
             discard_a_range: Span::from_micros(1),
             fault_wait: Span::from_micros(400),
-            announce: Span::from_millis(50),
             sender_core_seconds_a_gib: 1.0,
             receiver_core_seconds_a_gib: 1.0,
         }
