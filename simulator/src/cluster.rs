@@ -4,7 +4,7 @@
 //! have: each host as of its last reading, calls as their adapter knows them. What is true stays
 //! inside, where the checkers look at it.
 //!
-//! Never here: what the migrations cost (`precopy`), who gets which bandwidth
+//! Never here: what the migrations cost (`copy`), who gets which bandwidth
 //! (`network`), or any decision.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ use crate::{
     world::World,
 };
 
+mod burden;
 mod disturb;
 mod follow;
 mod migrate;
@@ -94,6 +95,13 @@ pub enum Happening {
         /// For how long, if nothing happens to the link.
         downtime: Span,
     },
+    /// Post-copy moved the guest: it runs at its target and cannot go back.
+    Moved {
+        /// The order.
+        order: OrderId,
+        /// Memory that is still at the source.
+        remaining: Bytes,
+    },
     /// The guest runs at its target.
     Arrived {
         /// The order.
@@ -101,6 +109,24 @@ pub enum Happening {
     },
     /// The migration ended with the guest at its source, if that still runs.
     Failed {
+        /// The order.
+        order: OrderId,
+        /// libvirt's words.
+        message: String,
+    },
+    /// What the guest and its users felt of a migration that arrived.
+    Felt {
+        /// The order.
+        order: OrderId,
+        /// Gap that users saw: the downtime, and until the network knew the guest's new place.
+        service_gap: Span,
+        /// Time of its writing that the guest lost to throttle, contention and missing pages.
+        work_lost: Span,
+        /// Pages that it waited for after a switch to post-copy.
+        faults: u64,
+    },
+    /// Post-copy broke: the guest stands still at its target, without a part of its memory.
+    Broken {
         /// The order.
         order: OrderId,
         /// libvirt's words.
@@ -228,6 +254,17 @@ impl SimCluster {
     pub fn controller_died(&mut self) {
         for migration in &mut self.migrations {
             migration.call_held = false;
+        }
+    }
+
+    /// Changes the downtime limit of a running migration, as libvirt can while it copies: one that
+    /// was held by a limit too small for it may then switch over. Nothing happens where the order
+    /// is unknown or has ended.
+    pub fn set_downtime_limit(&mut self, id: &OrderId, limit: Span) {
+        if let Some(&migration) = self.orders.get(id) {
+            self.settle(migration);
+            self.migrations[migration].copy.set_downtime_limit(limit);
+            self.plan_check(migration);
         }
     }
 

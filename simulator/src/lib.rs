@@ -8,12 +8,11 @@
 //!
 //! ```text
 //! kernel (time, chance) -> world (truth) -> cluster (events, readings) -> run (engine, journal)
-//!                          memory, precopy, network (physics)             checkers, outcome
+//!                          memory, copy, network (physics)                checkers, outcome
 //! ```
 //!
 //! The physics are written apart from the predictor, which is no dependency of this package.
-//! What it leaves out so far: post-copy, auto-converge, multifd, migration's own CPU cost, slower
-//! guests under contention, and the guests' own traffic on the links.
+//! What it leaves out so far: the guests' own traffic on the links.
 //!
 //! Never here: a clock, a file, a thread, or randomness that does not come from a seed.
 
@@ -21,7 +20,9 @@ mod bands;
 pub mod checkers;
 pub mod cluster;
 pub mod consolidation;
+mod copy;
 mod expect;
+pub mod fidelity;
 pub mod fault;
 pub mod fleet;
 pub mod journal;
@@ -30,7 +31,6 @@ mod memory;
 mod network;
 pub mod outcome;
 pub mod physics;
-mod precopy;
 pub mod replay;
 pub mod run;
 pub mod scenario;
@@ -45,7 +45,7 @@ pub use fault::Fault;
 pub use journal::{CrashPoint, MemoryJournal};
 pub use network::{Backbone, Rack};
 pub use outcome::{HostOutcome, Outcome, UsePoint};
-pub use physics::{Physics, content_of};
+pub use physics::{Physics, StreamPhysics, content_of};
 pub use replay::Replay;
 pub use run::{Death, Restart, SimulationError, SimulationOptions, simulate};
 pub use scenario::{Scenario, ScenarioError, ScenarioReport};

@@ -1,5 +1,7 @@
 //! What a simulation found out.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use whimbrel_core::{
     Snapshot,
@@ -44,8 +46,13 @@ pub struct Outcome {
 pub struct HostOutcome {
     /// The host.
     pub host: HostId,
-    /// CPU that guests wanted and did not get, in core-seconds; lower is better.
+    /// CPU that guests and migrations wanted and did not get, in core-seconds; lower is better.
     pub contention_core_seconds: f64,
+    /// CPU that sending and receiving migrations took, in core-seconds; lower is better.
+    pub migration_core_seconds: f64,
+    /// What guests felt of the contention while they ran here, by guest, in core-seconds; those
+    /// that lacked nothing are not in it.
+    pub steal_core_seconds: BTreeMap<VmId, f64>,
     /// Time with more wanted than there was; lower is better.
     pub overload: Span,
     /// Use over time, in steps of equal length (the last may be shorter); at most
@@ -58,7 +65,7 @@ pub struct HostOutcome {
 pub struct UsePoint {
     /// End of the step.
     pub at: Timestamp,
-    /// What guests wanted.
+    /// What guests and migrations wanted.
     pub cpu_wanted: MilliCores,
     /// What they got.
     pub cpu_used: MilliCores,

@@ -12,8 +12,9 @@ use whimbrel_core::{
     DomainState, HostState, Snapshot,
     cluster::{DirtyReading, PlacementError},
     ids::{HostId, VmId},
+    settings::QemuVersion,
     telemetry::DirtySample,
-    units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
+    units::{Bytes, BytesPerSecond, MilliCores, Timestamp},
 };
 
 use crate::{
@@ -21,6 +22,10 @@ use crate::{
     physics::Physics,
     replay::{Replay, Track},
 };
+
+mod meter;
+
+pub(crate) use meter::Meter;
 
 /// Hosts and guests, addressed by their position in name order.
 #[derive(Debug, Clone)]
@@ -40,6 +45,7 @@ pub(crate) struct HostTruth {
     pub(crate) cpu: MilliCores,
     pub(crate) memory: Bytes,
     pub(crate) migration_bandwidth: Option<BytesPerSecond>,
+    pub(crate) qemu: QemuVersion,
     pub(crate) powered: bool,
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
@@ -53,6 +59,8 @@ pub(crate) struct HostTruth {
     pub(crate) slowed_to: Option<BytesPerSecond>,
     pub(crate) processes: BTreeMap<usize, DomainState>,
     pub(crate) meter: Meter,
+    /// CPU that guests wanted here and did not get, by guest, in the meter's unit.
+    stolen: BTreeMap<usize, u128>,
 }
 
 /// A guest as it is.
@@ -66,8 +74,11 @@ pub(crate) struct VmTruth {
     /// Memory that was seen not to be all-zero, where it was.
     pub(crate) content: Option<Bytes>,
     pub(crate) cpu: MilliCores,
-    /// Hosts where it runs and is metered.
-    runs_on: Vec<usize>,
+    /// Part of the time that a throttle makes its vCPUs sleep, in percent.
+    throttle_percent: u8,
+    /// Hosts where it runs and is metered, with what the host had withheld from each core that was
+    /// wanted when its own share was last taken.
+    runs_on: Vec<(usize, u128)>,
     pub(crate) dirty: Vec<DirtyReading>,
     /// It was on a host whose power went; nobody else is to blame for its absence.
     pub(crate) lost_to_power: bool,
@@ -75,56 +86,8 @@ pub(crate) struct VmTruth {
     pub(crate) dirty_track: Option<Track<DirtySample>>,
 }
 
-/// CPU of one host, integrated exactly in millicore-microseconds.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Meter {
-    capacity: u64,
-    demand: u64,
-    since: Timestamp,
-    pub(crate) demanded: u128,
-    pub(crate) used: u128,
-    pub(crate) overloaded: Span,
-}
-
-impl Meter {
-    fn new(capacity: MilliCores, now: Timestamp) -> Self {
-        Self { capacity: capacity.get(), since: now, ..Self::default() }
-    }
-
-    /// Brings the integrals up to `now`.
-    pub(crate) fn read(&mut self, now: Timestamp) -> Self {
-        let span = now.since(self.since);
-        let micros = u128::from(span.as_micros());
-        self.demanded += u128::from(self.demand) * micros;
-        self.used += u128::from(self.demand.min(self.capacity)) * micros;
-        if self.demand > self.capacity {
-            self.overloaded += span;
-        }
-        self.since = now;
-        *self
-    }
-
-    /// CPU that was wanted and not given.
-    pub(crate) fn contention_core_seconds(&self) -> f64 {
-        (self.demanded - self.used) as f64 / 1e9
-    }
-
-    /// Mean of an integral since it was `before`.
-    pub(crate) fn mean(now: u128, before: u128, span: Span) -> Option<MilliCores> {
-        let micros = u128::from(span.as_micros());
-        let mean = now.saturating_sub(before).checked_div(micros)?;
-        u64::try_from(mean).ok().map(MilliCores::new)
-    }
-
-    /// What a guest that wants `cpu` gets here.
-    fn given(&self, cpu: MilliCores) -> MilliCores {
-        if self.demand <= self.capacity {
-            return cpu;
-        }
-        let given = u128::from(cpu.get()) * u128::from(self.capacity) / u128::from(self.demand);
-        u64::try_from(given).map_or(cpu, MilliCores::new)
-    }
-}
+/// Least part of its vCPUs' time that a guest is taken to need for its writing.
+const NEEDS_LEAST: f64 = 0.01;
 
 impl World {
     /// The world that `snapshot` shows.
@@ -170,6 +133,7 @@ impl World {
             resident: domain.resident,
             content: None,
             cpu: domain.cpu_used.unwrap_or_default(),
+            throttle_percent: 0,
             runs_on: Vec::new(),
             dirty: domain.dirty.clone(),
             lost_to_power: false,
@@ -210,27 +174,71 @@ impl World {
         now: Timestamp,
     ) {
         let runs = |state| state == Some(DomainState::Running);
-        let (meter, vm) = (&mut self.hosts[host].meter, &mut self.vms[vm]);
-        meter.read(now);
         if runs(before) {
-            meter.demand = meter.demand.saturating_sub(vm.cpu.get());
-            vm.runs_on.retain(|other| *other != host);
+            self.take_steal(vm, now);
+            let wants = self.vms[vm].wants();
+            self.hosts[host].meter.change_demand(wants, MilliCores::default());
+            self.vms[vm].runs_on.retain(|(other, _)| *other != host);
         }
+        let meter = &mut self.hosts[host].meter;
+        let withheld = meter.read(now).withheld;
         if runs(after) {
-            meter.demand = meter.demand.saturating_add(vm.cpu.get());
-            vm.runs_on.push(host);
+            let vm = &mut self.vms[vm];
+            meter.change_demand(MilliCores::default(), vm.wants());
+            vm.runs_on.push((host, withheld));
+        }
+    }
+
+    /// Adds what was withheld from a guest until `now` to what its hosts have taken from it.
+    fn take_steal(&mut self, vm: usize, now: Timestamp) {
+        let truth = &mut self.vms[vm];
+        let wants = u128::from(truth.wants().get());
+        for (host, since) in &mut truth.runs_on {
+            let host = &mut self.hosts[*host];
+            let withheld = host.meter.read(now).withheld;
+            let stolen = wants * (withheld - *since);
+            *since = withheld;
+            if stolen > 0 {
+                *host.stolen.entry(vm).or_default() += stolen;
+            }
         }
     }
 
     /// Changes what a guest wants of its host's CPU.
     pub(crate) fn set_cpu(&mut self, vm: usize, cpu: MilliCores, now: Timestamp) {
-        let vm = &mut self.vms[vm];
-        for host in &vm.runs_on {
-            let meter = &mut self.hosts[*host].meter;
-            meter.read(now);
-            meter.demand = meter.demand.saturating_sub(vm.cpu.get()).saturating_add(cpu.get());
+        self.change_wish(vm, now, |truth| truth.cpu = cpu);
+    }
+
+    /// Makes a guest's vCPUs sleep for `percent` of the time.
+    pub(crate) fn throttle(&mut self, vm: usize, percent: u8, now: Timestamp) {
+        self.change_wish(vm, now, |truth| truth.throttle_percent = percent);
+    }
+
+    fn change_wish(&mut self, vm: usize, now: Timestamp, change: impl FnOnce(&mut VmTruth)) {
+        self.take_steal(vm, now);
+        let truth = &mut self.vms[vm];
+        let before = truth.wants();
+        change(truth);
+        let after = truth.wants();
+        for (host, _) in &truth.runs_on {
+            self.hosts[*host].meter.change_demand(before, after);
         }
-        vm.cpu = cpu;
+    }
+
+    /// Hosts where a guest runs.
+    pub(crate) fn runs_on(&self, vm: usize) -> impl Iterator<Item = usize> + use<'_> {
+        self.vms[vm].runs_on.iter().map(|(host, _)| *host)
+    }
+
+    /// CPU that each guest wanted on `host` and did not get until `now`, in core-seconds; guests
+    /// that lacked nothing are left out.
+    pub(crate) fn steal(&mut self, host: usize, now: Timestamp) -> BTreeMap<VmId, f64> {
+        let running: Vec<usize> = self.hosts[host].processes.keys().copied().collect();
+        for vm in running {
+            self.take_steal(vm, now);
+        }
+        let stolen = self.hosts[host].stolen.iter();
+        stolen.map(|(vm, one)| (self.vms[*vm].id.clone(), Meter::core_seconds(*one))).collect()
     }
 
     /// Ends every process on `host`; guests that were nowhere else are gone.
@@ -246,7 +254,7 @@ impl World {
 
     /// CPU that a guest gets on `host`.
     pub(crate) fn cpu_given(&self, host: usize, vm: usize) -> MilliCores {
-        self.hosts[host].meter.given(self.vms[vm].cpu)
+        self.hosts[host].meter.given(self.vms[vm].wants())
     }
 
     /// Memory of all processes on `host`, arriving ones included.
@@ -260,7 +268,17 @@ impl World {
     pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
         let vm = &self.vms[vm];
         let touched = vm.content.into_iter().chain(vm.resident).min();
-        GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes)
+        let memory =
+            GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
+        let vcpus = MilliCores::cores(vm.vcpus.into()).as_cores_f64();
+        // A guest that hardly computes writes all the same.
+        let needs = (vm.cpu.as_cores_f64() / vcpus).clamp(NEEDS_LEAST, 1.0);
+        GuestMemory { needs, ..memory.holding(&physics.stream) }
+    }
+
+    /// What both hosts' QEMU can do.
+    pub(crate) fn qemu(&self, from: usize, to: usize) -> QemuVersion {
+        self.hosts[from].qemu.min(self.hosts[to].qemu)
     }
 }
 
@@ -273,6 +291,7 @@ impl HostTruth {
             cpu: host.cpu,
             memory: host.memory,
             migration_bandwidth: host.migration_bandwidth,
+            qemu: host.qemu.unwrap_or_default(),
             powered: true,
             boots: 0,
             booting: None,
@@ -282,6 +301,7 @@ impl HostTruth {
             slowed_to: None,
             processes: BTreeMap::new(),
             meter: Meter::new(host.cpu, now),
+            stolen: BTreeMap::new(),
         }
     }
 
@@ -301,6 +321,13 @@ impl HostTruth {
 }
 
 impl VmTruth {
+    /// CPU that it asks for: what its throttle leaves of its vCPUs, if that is less.
+    fn wants(&self) -> MilliCores {
+        let runs = u64::from(100_u8.saturating_sub(self.throttle_percent));
+        let most = MilliCores::cores(self.vcpus.into()).get().saturating_mul(runs) / 100;
+        if self.throttle_percent == 0 { self.cpu } else { MilliCores::new(most).min(self.cpu) }
+    }
+
     fn record(&mut self, replay: Option<&Replay>) {
         let Some(replay) = replay else { return };
         self.content = replay.content.get(&self.id).copied();

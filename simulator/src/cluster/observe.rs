@@ -71,8 +71,9 @@ impl SimCluster {
         reading.observed_at = at;
         reading.sightings.clear();
         for (&vm, &state) in &self.world.hosts[host].processes {
-            let job = self.active.iter().map(|index| &self.migrations[*index]);
-            let job = job.filter(|m| m.vm == vm && m.from == host).map(|m| m.progress(now)).next();
+            let mut jobs = self.active.iter().map(|index| &self.migrations[*index]);
+            let job = jobs.find(|m| m.vm == vm && m.from == host);
+            let job = job.map(|m| m.progress(now, &self.physics));
             let runs = state == DomainState::Running;
             let cpu_used = runs.then(|| self.world.cpu_given(host, vm));
             reading.sightings.push(Sighting { vm, state, cpu_used, job });
