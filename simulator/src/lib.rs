@@ -17,6 +17,7 @@
 //! Never here: a clock, a file, a thread, or randomness that does not come from a seed.
 
 mod bands;
+pub mod change;
 pub mod checkers;
 pub mod cluster;
 pub mod consolidation;
@@ -38,14 +39,15 @@ mod use_meter;
 mod world;
 
 pub use bands::{Band, Bands, MoveBands, simulate_many};
+pub use change::{Change, GuestNeeds, HostFacts};
 pub use checkers::{Breach, Violation};
-pub use cluster::{ClusterOptions, Happening, SimCluster};
-pub use expect::Expectations;
-pub use fault::Fault;
+pub use cluster::{ClusterOptions, Happening, HostPower, SimCluster};
+pub use expect::{Expectations, ExpectedLine};
+pub use fault::{Fault, FaultRates, Plane};
 pub use journal::{CrashPoint, MemoryJournal};
 pub use network::{Backbone, Rack};
 pub use outcome::{HostOutcome, Outcome, UsePoint};
 pub use physics::{Physics, StreamPhysics, content_of};
 pub use replay::Replay;
-pub use run::{Death, Restart, SimulationError, SimulationOptions, simulate};
-pub use scenario::{Scenario, ScenarioError, ScenarioReport};
+pub use run::{Death, Restart, Simulation, SimulationError, SimulationOptions, simulate};
+pub use scenario::{Scenario, ScenarioError, ScenarioReport, replay_command};

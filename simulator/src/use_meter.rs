@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// Takes each host's use in steps of equal length.
+#[derive(Debug, Clone)]
 pub(crate) struct UseMeter {
     step: Span,
     end: Timestamp,

@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) vms: Vec<VmTruth>,
     host_index: BTreeMap<HostId, usize>,
     vm_index: BTreeMap<VmId, usize>,
+    /// Hosts and guests whose processes changed since somebody looked.
+    pub(crate) touched: Vec<(usize, usize)>,
 }
 
 /// A host as it is.
@@ -50,8 +52,10 @@ pub(crate) struct HostTruth {
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
     pub(crate) booting: Option<u32>,
-    /// Link cuts in force; it is linked when there is none.
-    pub(crate) link_cuts: u32,
+    /// The controller gets no answer from it although it runs.
+    pub(crate) deaf: bool,
+    /// Its migration network is cut.
+    pub(crate) unlinked: bool,
     /// The keepalive ran out since it last answered.
     pub(crate) lost: bool,
     /// Counts silences: an event that belongs to an earlier one is stale.
@@ -104,7 +108,13 @@ impl World {
         let hosts: Vec<HostTruth> =
             snapshot.hosts.iter().map(|(id, host)| HostTruth::new(id, host, now)).collect();
         let host_index = hosts.iter().enumerate().map(|(i, h)| (h.id.clone(), i)).collect();
-        let mut world = Self { hosts, vms: Vec::new(), host_index, vm_index: BTreeMap::new() };
+        let mut world = Self {
+            hosts,
+            vms: Vec::new(),
+            host_index,
+            vm_index: BTreeMap::new(),
+            touched: Vec::new(),
+        };
         let mut sightings: Vec<_> = snapshot.domains.iter().collect();
         // Where it lives comes first: that sighting describes the guest.
         sightings.sort_by_key(|d| (&d.vm, !d.state.lives_here(), &d.host));
@@ -122,7 +132,8 @@ impl World {
         Ok(world)
     }
 
-    fn add(&mut self, domain: &whimbrel_core::Domain) -> usize {
+    /// A guest that was not known before; it is nowhere yet.
+    pub(crate) fn add(&mut self, domain: &whimbrel_core::Domain) -> usize {
         let index = self.vms.len();
         self.vm_index.insert(domain.vm.clone(), index);
         self.vms.push(VmTruth {
@@ -173,6 +184,7 @@ impl World {
         after: Option<DomainState>,
         now: Timestamp,
     ) {
+        self.touched.push((host, vm));
         let runs = |state| state == Some(DomainState::Running);
         if runs(before) {
             self.take_steal(vm, now);
@@ -295,7 +307,8 @@ impl HostTruth {
             powered: true,
             boots: 0,
             booting: None,
-            link_cuts: u32::from(silent),
+            deaf: silent,
+            unlinked: silent,
             lost: silent,
             silences: 0,
             slowed_to: None,
@@ -305,14 +318,14 @@ impl HostTruth {
         }
     }
 
-    /// Whether it answers and carries streams.
+    /// Whether the controller gets answers from it.
     pub(crate) fn answers(&self) -> bool {
-        self.powered && self.link_cuts == 0
+        self.powered && !self.deaf
     }
 
     /// What its NIC carries in each direction, bytes a second.
     pub(crate) fn nic(&self, physics: &Physics) -> f64 {
-        if !self.answers() {
+        if !self.powered || self.unlinked {
             return 0.0;
         }
         let usual = self.migration_bandwidth.unwrap_or(physics.link_bandwidth);

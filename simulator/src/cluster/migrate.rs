@@ -42,7 +42,7 @@ impl SimCluster {
         let says = |message: &str| {
             Err(Refusal::Hypervisor { host: order.from.clone(), message: message.to_owned() })
         };
-        if self.refusing.contains(&vm) {
+        if self.trouble.refusing.contains(&vm) {
             return says("operation refused: the domain has a device that cannot be migrated");
         }
         if self.is_on_its_way(vm) {
@@ -80,7 +80,11 @@ impl SimCluster {
         });
         self.active.push(migration);
         self.orders.insert(order.id.clone(), migration);
-        self.step_after(migration, draws.setup);
+        if self.world.hosts[to].lost {
+            self.begun_to_lost.push(migration);
+        }
+        self.step_after(migration, draws.setup + self.trouble.image_delay());
+        self.watch_paths(migration);
         Ok(())
     }
 
@@ -142,14 +146,11 @@ impl SimCluster {
         if migration.turn != turn {
             return;
         }
-        let (from, to) = (&self.world.hosts[migration.from], &self.world.hosts[migration.to]);
-        let path_stands = from.answers() && to.answers();
         match migration.phase {
             Phase::Cancelling => self.fail(index, "operation aborted: canceled by client"),
             Phase::Over => {}
-            _ if to.lost => self.fail(index, "unable to connect to the target"),
-            // Nobody knows yet; a mended path or the keepalive will come back to it.
-            _ if !path_stands => {}
+            // What is mended, or the end of somebody's patience, will come back to it.
+            _ if !self.may_go_on(index) => {}
             Phase::Preparing => self.begin_copy(index),
             Phase::Copying => self.consider_switch_over(index),
             Phase::SwitchingOver => self.arrive(index),
@@ -163,6 +164,9 @@ impl SimCluster {
         let (vm, to) = (self.migrations[index].vm, self.migrations[index].to);
         if self.world.hosts[to].processes.get(&vm).is_some_and(|state| super::is_alive(*state)) {
             return self.fail(index, "operation failed: the domain is already active");
+        }
+        if let Some(why) = self.refuses_arrival(vm, to) {
+            return self.fail(index, &why);
         }
         self.world.place(to, vm, DomainState::Incoming, now);
         let migration = &self.migrations[index];
@@ -224,7 +228,8 @@ impl SimCluster {
         } else {
             migration.copy.finish(migration.rate)
         };
-        migration.downtime = stopped + queued + migration.draws.device_downtime;
+        let device = migration.draws.device_downtime + self.trouble.image_delay();
+        migration.downtime = stopped + queued + device;
         let (order, downtime) = (migration.order.id.clone(), migration.downtime);
         self.step_after(index, downtime);
         self.note(|| Happening::SwitchingOver { order, downtime });
@@ -284,7 +289,16 @@ impl SimCluster {
 
     /// The call returns with the figures of the completed job.
     pub(super) fn report(&mut self, index: usize) {
-        self.migrations[index].call = CallState::Returned;
+        let migration = &mut self.migrations[index];
+        if migration.call != CallState::Active {
+            return;
+        }
+        if self.world.hosts[migration.from].answers() {
+            migration.call = CallState::Returned;
+        } else {
+            // It comes through when the source is heard again, or breaks with the keepalive.
+            self.agenda.after(Span::from_seconds(1), Event::Report { migration: index });
+        }
     }
 
     /// The migration is over; the guest runs on at its source, if there still is one.
@@ -323,8 +337,7 @@ impl SimCluster {
     pub(super) fn share_links(&mut self) {
         self.flows.clear();
         for index in &self.active {
-            let migration = &self.migrations[*index];
-            self.flows.push(migration.flow(self.sticking.contains(&migration.vm)));
+            self.flows.push(self.migrations[*index].flow(self.stands_still(*index)));
         }
         self.network.share(&self.active, &self.flows, &mut self.rates);
         for place in 0..self.active.len() {
@@ -335,20 +348,6 @@ impl SimCluster {
                 self.settle(index);
                 self.migrations[index].rate = rate;
                 self.plan_check(index);
-            }
-        }
-    }
-
-    /// A path was mended: what waited for it goes on.
-    pub(super) fn resume(&mut self) {
-        for place in 0..self.active.len() {
-            let migration = &self.migrations[self.active[place]];
-            let waits = matches!(
-                migration.phase,
-                Phase::Preparing | Phase::SwitchingOver | Phase::Moving
-            );
-            if waits && migration.due <= self.agenda.now() {
-                self.step_after(self.active[place], Span::ZERO);
             }
         }
     }
@@ -400,7 +399,7 @@ impl SimCluster {
         }
     }
 
-    fn step_after(&mut self, index: usize, delay: Span) {
+    pub(super) fn step_after(&mut self, index: usize, delay: Span) {
         let migration = &mut self.migrations[index];
         migration.turn += 1;
         migration.due = self.agenda.now() + delay;

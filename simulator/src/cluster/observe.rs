@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use rand::RngExt;
 use whimbrel_core::{
     Domain, DomainState, Host, HostState, Snapshot,
-    cluster::JobProgress,
+    cluster::{DirtyReading, JobProgress},
     ids::HostId,
-    units::{MilliCores, Span, Timestamp},
+    units::{Bytes, MilliCores, Span, Timestamp},
 };
 
 use super::{Event, SimCluster};
@@ -78,6 +78,22 @@ impl SimCluster {
             let cpu_used = runs.then(|| self.world.cpu_given(host, vm));
             reading.sightings.push(Sighting { vm, state, cpu_used, job });
         }
+        if let Some(age) = self.trouble.staleness(host) {
+            let late = &mut self.trouble.hosts[host].late;
+            late.push(self.readings[host].clone());
+            // What was already replaced by another will never be seen again.
+            let seen = late.iter().rposition(|r| now.since(r.observed_at) >= age).unwrap_or(0);
+            late.drain(..seen);
+        }
+    }
+
+    /// What is seen of a host: its last reading, or, where readings come late, the newest that is
+    /// old enough.
+    fn seen(&self, host: usize, now: Timestamp) -> &Reading {
+        let Some(age) = self.trouble.staleness(host) else { return &self.readings[host] };
+        let late = &self.trouble.hosts[host].late;
+        let old_enough = |reading: &&Reading| now.since(reading.observed_at) >= age;
+        late.iter().rev().find(old_enough).or(late.first()).unwrap_or(&self.readings[host])
     }
 
     /// The snapshot that the controller has now.
@@ -91,7 +107,8 @@ impl SimCluster {
             domains: Vec::new(),
             orders: self.migrations.iter().filter_map(super::Migration::report).collect(),
         };
-        for (truth, reading) in self.world.hosts.iter().zip(&self.readings) {
+        for (index, truth) in self.world.hosts.iter().enumerate() {
+            let reading = self.seen(index, snapshot.taken_at);
             let host = Host {
                 state: if truth.lost { HostState::Unreachable } else { truth.state },
                 observed_at: reading.observed_at,
@@ -127,6 +144,10 @@ impl SimCluster {
 
     fn domain(&self, sighting: &Sighting, host: &HostId, observed_at: Timestamp) -> Domain {
         let guest = &self.world.vms[sighting.vm];
+        let (mut dirty_percent, mut cpu_percent) = (100, 100);
+        for (_, dirty, cpu) in self.trouble.lies.values().filter(|lie| lie.0 == sighting.vm) {
+            (dirty_percent, cpu_percent) = (*dirty, *cpu);
+        }
         Domain {
             vm: guest.id.clone(),
             uuid: guest.uuid.clone(),
@@ -136,9 +157,24 @@ impl SimCluster {
             vcpus: guest.vcpus,
             memory: guest.memory,
             resident: guest.resident,
-            cpu_used: sighting.cpu_used,
-            dirty: guest.dirty.clone(),
+            cpu_used: sighting.cpu_used.map(|cpu| cpu_told(cpu, cpu_percent)),
+            dirty: guest.dirty.iter().map(|reading| dirty_told(*reading, dirty_percent)).collect(),
             job: sighting.job,
         }
     }
+}
+
+/// What is told of a guest's CPU.
+pub(crate) fn cpu_told(cpu: MilliCores, percent: u32) -> MilliCores {
+    MilliCores::new(told(cpu.get(), percent))
+}
+
+/// What is told of a guest's writes.
+pub(crate) fn dirty_told(reading: DirtyReading, percent: u32) -> DirtyReading {
+    DirtyReading { unique: Bytes::new(told(reading.unique.get(), percent)), ..reading }
+}
+
+fn told(truth: u64, percent: u32) -> u64 {
+    let told = u128::from(truth) * u128::from(percent) / 100;
+    u64::try_from(told).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,7 @@
 
 use proptest::{prelude::*, test_runner::RngSeed};
 use whimbrel_core::units::{BytesPerSecond, Span};
-use whimbrel_simulator::{Death, Fault, Restart, Scenario};
+use whimbrel_simulator::{Death, Fault, Plane, Restart, Scenario};
 
 use crate::common::{first_fit, scenario};
 
@@ -19,7 +19,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         let (host, vm) = (host.parse().unwrap(), vm.parse().unwrap());
         match kind {
             0 => Fault::PowerCut { at, host },
-            1 => Fault::LinkCut { at, host, lasts },
+            1 => Fault::LinkCut { at, host, networks: Plane::ALL.to_vec(), lasts },
             2 => Fault::SlowLink { at, host, bandwidth: BytesPerSecond::mib(3), lasts },
             3 => Fault::RefuseMigration { at, vm },
             _ => Fault::StuckMigration { at, vm },
@@ -43,7 +43,7 @@ proptest! {
     fn nothing_that_must_never_happen_happens(
         seed in 0u64..1000,
         fault in prop::collection::vec(fault(), 0..5),
-        restart in prop::option::of(restart()),
+        restart in prop::collection::vec(restart(), 0..2),
         period in prop::sample::select(vec![0, 1000, 4000]),
     ) {
         let calm = scenario(include_str!("../../../tests/scenarios/plain-drain.toml"));

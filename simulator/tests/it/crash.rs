@@ -15,7 +15,7 @@ const SCENARIOS: [&str; 5] = [
 ];
 
 fn killed(scenario: &Scenario, point: CrashPoint, away: Span) -> Outcome {
-    let restart = Some(Restart { dies: Death::Record(point), away });
+    let restart = vec![Restart { dies: Death::Record(point), away }];
     Scenario { restart, ..scenario.clone() }.run(first_fit).unwrap().outcome
 }
 
