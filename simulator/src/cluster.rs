@@ -110,6 +110,8 @@ pub struct SimCluster {
     stalled_since: BTreeMap<usize, Timestamp>,
     stalled_for: BTreeMap<usize, Span>,
     log: Log<Happening>,
+    /// A migration has ended, or its call has, since somebody asked.
+    news: bool,
     flows: Vec<Flow>,
     rates: Vec<f64>,
 }
@@ -186,6 +188,7 @@ impl SimCluster {
             stalled_since: BTreeMap::new(),
             stalled_for: BTreeMap::new(),
             log: Log::new(log_lines),
+            news: false,
             flows: Vec::new(),
             rates: Vec::new(),
         };
@@ -221,6 +224,11 @@ impl SimCluster {
             self.settle_stalls();
         }
         true
+    }
+
+    /// Whether a migration or its call has ended since this was last asked.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// Nobody looks at what was touched so far.

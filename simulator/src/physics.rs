@@ -78,6 +78,9 @@ pub struct Physics {
     /// Each host is read once in this period, hosts at different moments; zero reads all of them
     /// at every look. Source: the collector's default.
     pub collection_period: Span,
+    /// Hosts with a migration under way are read again after this. Source: what the controller
+    /// asks of its collector.
+    pub interest_period: Span,
 }
 
 /// A span drawn evenly between two ends.
@@ -123,6 +126,7 @@ impl Default for Physics {
             link_bandwidth: BytesPerSecond::new(117_000_000),
             unmeasured_writes: BytesPerSecond::mib(10),
             collection_period: Span::from_seconds(1),
+            interest_period: Span::from_millis(200),
         }
     }
 }

@@ -278,6 +278,7 @@ impl SimCluster {
 
     /// Gives back what a migration that is over took of its hosts.
     fn wind_up(&mut self, index: usize) {
+        self.news = true;
         let migration = &self.migrations[index];
         let (vm, from, to) = (migration.vm, migration.from, migration.to);
         self.charge(index);
@@ -295,6 +296,7 @@ impl SimCluster {
         }
         if self.world.hosts[migration.from].answers() {
             migration.call = CallState::Returned;
+            self.news = true;
         } else {
             // It comes through when the source is heard again, or breaks with the keepalive.
             self.agenda.after(Span::from_seconds(1), Event::Report { migration: index });

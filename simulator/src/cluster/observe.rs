@@ -3,12 +3,12 @@
 //! Hosts are read one by one, each once in a collection period, so a snapshot joins readings of
 //! different moments: a guest that arrives in between is seen at both ends, or at none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 use whimbrel_core::{
     Domain, DomainState, Host, HostState, Snapshot,
-    cluster::{DirtyReading, JobProgress},
+    cluster::{CallState, DirtyReading, JobProgress},
     ids::HostId,
     units::{Bytes, MilliCores, Span, Timestamp},
 };
@@ -100,6 +100,8 @@ impl SimCluster {
     pub(super) fn observed(&mut self) -> Snapshot {
         if self.physics.collection_period == Span::ZERO {
             self.read_all();
+        } else {
+            self.read_where_calls_are();
         }
         let mut snapshot = Snapshot {
             taken_at: self.agenda.now(),
@@ -125,6 +127,21 @@ impl SimCluster {
         }
         snapshot.normalise();
         snapshot
+    }
+
+    /// Reads the hosts of calls under way again: the collector looks at them more often than at
+    /// others. What they say between two looks of the controller nobody misses.
+    fn read_where_calls_are(&mut self) {
+        let now = self.agenda.now();
+        let active = |m: &&super::Migration| m.call_held && m.call == CallState::Active;
+        let hosts: BTreeSet<usize> =
+            self.migrations.iter().filter(active).flat_map(|m| [m.from, m.to]).collect();
+        for host in hosts {
+            let old = now.since(self.readings[host].observed_at) >= self.physics.interest_period;
+            if old && self.world.hosts[host].answers() {
+                self.read_at(host, now);
+            }
+        }
     }
 
     /// Reads every host that answers, now.

@@ -24,6 +24,10 @@ use crate::{
     use_meter::UseMeter,
 };
 
+/// How soon the controller looks after a migration has ended. Source: whoever executes a plan
+/// looks ten times a second.
+const PROMPT: Span = Span::from_millis(100);
+
 /// A simulation under way. Equal values go on equally, to the byte.
 #[derive(Debug, Clone)]
 pub struct Simulation {
@@ -109,9 +113,8 @@ impl Simulation {
                 let step = if self.controller.is_done() { self.end.since(now) } else { self.tick };
                 self.next_tick = now + step;
             }
-            let stop = self.next_tick.min(until);
-            self.pass(stop);
-            if stop >= until {
+            self.pass(self.next_tick.min(until));
+            if self.cluster.now() >= until {
                 return Ok(());
             }
         }
@@ -134,18 +137,27 @@ impl Simulation {
         Ok(())
     }
 
-    /// Time passes; whatever happens is looked at at once.
+    /// Time passes, at most until the controller's next tick; whatever happens is looked at at
+    /// once.
     fn pass(&mut self, until: Timestamp) {
         while let Some(point) = self.use_meter.next().filter(|point| *point <= until) {
             self.step(point);
+            if self.cluster.now() < point {
+                return;
+            }
             self.use_meter.point(&mut self.cluster);
         }
         self.step(until);
     }
 
+    /// The same without looking at the hosts' use. The end of a migration brings the controller's
+    /// next tick forward: it does not sleep through it.
     fn step(&mut self, until: Timestamp) {
-        while self.cluster.advance_to_next(until) {
+        while self.cluster.advance_to_next(until.min(self.next_tick)) {
             self.checkers.glance(&mut self.cluster);
+            if self.cluster.take_news() && !self.controller.is_done() {
+                self.next_tick = self.next_tick.min(self.cluster.now() + PROMPT);
+            }
         }
     }
 
