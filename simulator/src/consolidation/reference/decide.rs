@@ -185,8 +185,8 @@ impl<'a> Decision<'a> {
 
     /// Empties the least loaded hosts one by one, where all guests of a host find a place.
     fn empty_hosts(&mut self, steps: &mut Vec<Step>) {
-        for host in &self.off {
-            self.closed[*host as usize] = true;
+        for host in self.off.drain(..) {
+            self.closed[host as usize] = true;
         }
         for step in &*steps {
             // A host that was off when the decision began is not looked at, whoever goes there.

@@ -211,3 +211,84 @@ fn median(values: &mut [f64]) -> f64 {
         (low, high) => low.or(high).unwrap_or(f64::NAN),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::super::{host::Host, setup::Setup},
+        *,
+    };
+
+    /// A guest of 2,500 MIPS alone on a host of 5,320, whose `past` is shares of its virtual core,
+    /// the oldest first, and which wants the last of them.
+    fn hits(rule: Overload, past: &[f64]) -> bool {
+        let setup = Setup::planetlab(2, &[vec![0]]).unwrap();
+        let mut guests = Guests::new(&setup);
+        guests.past = past.iter().map(|share| vec![*share]).collect();
+        guests.list[0].wants = past.last().copied().unwrap_or_default() * 2500.0;
+        let outlook = Outlook::new(&guests);
+        let mut host = Host::new(1, &setup.host_kinds[1]);
+        host.guests.push(0);
+        let trial = Trial::new(&host, &setup.curves[1], &guests, &outlook);
+        rule.hits(&trial, None, &guests, &outlook)
+    }
+
+    #[test]
+    fn a_threshold_is_of_what_is_wanted() {
+        // 2,500 of 5,320 MIPS are 0.4699 of the host.
+        assert!(hits(Overload::Threshold(0.469), &[1.0]));
+        assert!(!hits(Overload::Threshold(0.470), &[1.0]));
+    }
+
+    #[test]
+    fn with_little_history_seven_tenths_are_too_much() {
+        let eleven = [1.0; 11];
+        for rule in [Overload::Deviation(9.0), Overload::Quartiles(9.0)] {
+            assert!(!hits(rule, &eleven));
+        }
+        assert!(!hits(Overload::Regression(9.0), &eleven[..9]));
+        assert!(hits(Overload::Regression(9.0), &eleven[..10]));
+    }
+
+    #[test]
+    fn spreads_are_those_computed_by_hand() {
+        let loads = || {
+            let mut values = [0.0; HISTORY];
+            for (rank, value) in values.iter_mut().take(12).enumerate() {
+                *value = rank as f64 + 1.0;
+            }
+            Loads { values, len: 12 }
+        };
+        // The median of 1 to 12 is 6.5; distances from it are 0.5 to 5.5, each twice.
+        assert!((loads().deviation() - 3.0).abs() < 1e-12);
+        // The third and the tenth of twelve.
+        assert!((loads().quartiles() - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_spread_lowers_the_threshold() {
+        // Loads of 0.0470 to 0.4699 in steps, some of them twice: the quartiles are six steps apart.
+        let past: Vec<f64> = (1..=12).map(|step| f64::from(step.min(10)) / 10.0).collect();
+        let step = 250.0 / 5320.0;
+        let (limit_quartiles, limit_deviation) =
+            ((1.0 - 10.0 * step) / (7.0 * step), (1.0 - 10.0 * step) / (3.0 * step));
+        assert!(hits(Overload::Quartiles(limit_quartiles + 0.01), &past));
+        assert!(!hits(Overload::Quartiles(limit_quartiles - 0.01), &past));
+        assert!(hits(Overload::Deviation(limit_deviation + 0.01), &past));
+        assert!(!hits(Overload::Deviation(limit_deviation - 0.01), &past));
+    }
+
+    #[test]
+    fn a_line_is_drawn_one_decision_on() {
+        // Shares of 0.05 to 0.50: the next one is 0.55, 1,375 of 5,320 MIPS.
+        let past: Vec<f64> = (1..=10).map(|step| f64::from(step) / 20.0).collect();
+        let limit = 5320.0 / 1375.0;
+        for rule in [Overload::Regression, Overload::RobustRegression] {
+            assert!(hits(rule(limit + 0.001), &past));
+            assert!(!hits(rule(limit - 0.001), &past));
+            // So close that it is computed the long way.
+            assert!(hits(rule(limit * (1.0 + 1e-9)), &past));
+            assert!(!hits(rule(limit * (1.0 - 1e-9)), &past));
+        }
+    }
+}
