@@ -81,15 +81,17 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn overloaded(&self, host: u32, with: Option<u32>) -> bool {
-        let trial = &self.trials[host as usize];
+    fn overloaded(&mut self, host: u32, with: Option<u32>) -> bool {
+        let trial = &mut self.trials[host as usize];
         self.rules.overload.hits(trial, with, self.guests, &self.outlook)
     }
 
     /// Takes guests from overloaded hosts until they are none, and closes those hosts.
     fn relieve(&mut self, draws: &mut ChaCha8Rng) -> Vec<u32> {
-        let all = 0..self.trials.len() as u32;
-        let overloaded: Vec<u32> = all.filter(|host| self.overloaded(*host, None)).collect();
+        let overloaded: Vec<u32> = {
+            let all = 0..self.trials.len() as u32;
+            all.filter(|host| self.overloaded(*host, None)).collect()
+        };
         let mut leaving = Vec::new();
         for host in overloaded {
             self.closed[host as usize] = true;

@@ -93,7 +93,7 @@ impl Overload {
     /// Whether `host` would be overloaded with `one_more`.
     pub(super) fn hits(
         self,
-        host: &Trial,
+        host: &mut Trial,
         one_more: Option<u32>,
         guests: &Guests,
         outlook: &Outlook,
@@ -103,7 +103,7 @@ impl Overload {
         match self {
             Self::Threshold(_) => self.fills(wanted),
             Self::Deviation(times) | Self::Quartiles(times) => {
-                let mut loads = Loads::of(host, one_more, guests);
+                let mut loads = Loads::of(host.loads(one_more, guests));
                 if loads.len < SPREAD_MIN {
                     return self.fills(wanted);
                 }
@@ -121,7 +121,7 @@ impl Overload {
                 if (foreseen - 1.0).abs() > CLOSE {
                     return foreseen >= 1.0;
                 }
-                Loads::of(host, one_more, guests).next() * times >= 1.0
+                Loads::of(host.loads(one_more, guests)).next() * times >= 1.0
             }
         }
     }
@@ -135,14 +135,7 @@ struct Loads {
 }
 
 impl Loads {
-    fn of(host: &Trial, one_more: Option<u32>, guests: &Guests) -> Self {
-        let mut values = [0.0; HISTORY];
-        for number in host.guests.iter().copied().chain(one_more) {
-            let mips = guests.of(number).mips;
-            for (value, shares) in values.iter_mut().zip(guests.past.iter().rev()) {
-                *value += shares[number as usize] * mips / host.mips;
-            }
-        }
+    fn of(values: [f64; HISTORY]) -> Self {
         let len = values.iter().rposition(|load| *load != 0.0).unwrap_or(0) + 1;
         Self { values, len }
     }
@@ -164,10 +157,10 @@ impl Loads {
     /// The distance between the quartiles.
     fn quartiles(&mut self) -> f64 {
         let seen = self.seen();
-        seen.sort_unstable_by(f64::total_cmp);
-        let at = |part: f64| {
+        let mut at = |part: f64| {
             let rank = (part * (seen.len() + 1) as f64 + 0.5).floor() - 1.0;
-            seen.get(rank as usize).copied().unwrap_or(f64::NAN)
+            let rank = (rank.max(0.0) as usize).min(seen.len() - 1);
+            *seen.select_nth_unstable_by(rank, f64::total_cmp).1
         };
         at(0.75) - at(0.25)
     }
@@ -197,19 +190,19 @@ impl Loads {
     }
 }
 
-/// The median; between the two middle ones where there are two.
+/// The median; between the two middle ones where there are two. Values change their order.
 fn median(values: &mut [f64]) -> f64 {
-    let mut sorted = [0.0; HISTORY];
-    let sorted = &mut sorted[..values.len()];
-    sorted.copy_from_slice(values);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let position = 50.0 * (sorted.len() + 1) as f64 / 100.0;
-    let below = position.floor();
-    let at = |rank: f64| sorted.get(rank as usize).copied();
-    match (at(below - 1.0), at(below)) {
-        (Some(low), Some(high)) => low + (position - below) * (high - low),
-        (low, high) => low.or(high).unwrap_or(f64::NAN),
+    let (middle, odd) = (values.len() / 2, values.len() % 2 == 1);
+    if middle == 0 {
+        return values.first().copied().unwrap_or(f64::NAN);
     }
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    if odd {
+        return upper;
+    }
+    let low = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    low + 0.5 * (upper - low)
 }
 
 #[cfg(test)]
@@ -229,8 +222,8 @@ mod tests {
         let outlook = Outlook::new(&guests);
         let mut host = Host::new(1, &setup.host_kinds[1]);
         host.guests.push(0);
-        let trial = Trial::new(&host, &setup.curves[1], &guests, &outlook);
-        rule.hits(&trial, None, &guests, &outlook)
+        let mut trial = Trial::new(&host, &setup.curves[1], &guests, &outlook);
+        rule.hits(&mut trial, None, &guests, &outlook)
     }
 
     #[test]

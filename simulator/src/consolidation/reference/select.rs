@@ -59,12 +59,10 @@ fn best_explained(host: &Trial, guests: &Guests) -> Option<u32> {
         guests.past.iter().rev().map(|shares| shares[*number as usize]).collect()
     };
     let all: Vec<Vec<f64>> = host.guests.iter().map(series).collect();
-    let mut best = (host.guests.first().copied()?, f64::MIN_POSITIVE);
-    for (at, number) in host.guests.iter().copied().enumerate() {
-        let others = all.iter().enumerate().filter(|(other, _)| *other != at);
-        let explained = explained(&all[at], others.map(|(_, series)| series.as_slice()))?;
+    let mut best = (host.guests.first().copied()?, 0.0);
+    for (number, explained) in host.guests.iter().zip(explained(&all)?) {
         if explained > best.1 {
-            best = (number, explained);
+            best = (*number, explained);
         }
     }
     Some(best.0)
