@@ -15,9 +15,9 @@
 //! policy (names) -> decision (what it sees and answers): reference, peers, whimbrel
 //! ```
 //!
-//! Every policy starts from the same placement and is counted alike; sums are added in the
-//! reference's order where the last bit may decide. Memory and bandwidth bind at the beginning only,
-//! as in the reference: its guests ask for none later.
+//! Every policy starts from the same placement (THR by its own threshold) and is counted alike; sums
+//! are added in the reference's order where the last bit may decide. Memory and bandwidth bind at the
+//! beginning only, as in the reference: its guests ask for none later.
 //!
 //! Never here: the rest of this package's world, and figures that were not computed.
 

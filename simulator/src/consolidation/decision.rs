@@ -1,6 +1,7 @@
 //! What a policy sees when it decides, and what it answers.
 //!
-//! A policy sees the past and the present alone: what guests want now and wanted before.
+//! A policy sees the past and the present alone: what guests want now and wanted before. Never here:
+//! what they will want.
 
 use super::{guest::Guests, host::Host, setup::Setup};
 

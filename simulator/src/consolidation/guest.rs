@@ -1,4 +1,6 @@
 //! Guests as the study knows them: one number each for demand, place and what they lost.
+//!
+//! Never here: what they will ask for.
 
 use super::{account::GuestAccount, hash_order::hash_of, setup::Setup};
 

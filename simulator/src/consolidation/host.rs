@@ -1,4 +1,6 @@
 //! A host's processor: who gets how much when all cannot get all.
+//!
+//! Never here: who goes where.
 
 use super::{
     account::HostAccount,

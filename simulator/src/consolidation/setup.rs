@@ -1,4 +1,6 @@
 //! What a data centre of the study consists of: kinds of hosts, kinds of guests, their demand.
+//!
+//! Never here: files. Series come in as numbers and are refused where they are no demand.
 
 use rand::RngExt as _;
 use thiserror::Error;

@@ -1,5 +1,5 @@
 //! First fit and best fit, decreasing: wherever a host is overloaded or could be emptied, guests are
-//! packed anew, those that want most now first. They know neither power nor the past.
+//! packed anew, those that want most now first. Never here: power, or the past.
 
 use super::{
     super::decision::{Decides, Situation, Step},

@@ -2,7 +2,7 @@
 //! scheduling in the dynamic mode, with its defaults): it evens out load and empties nothing.
 //!
 //! A node's load is the mean of the parts of its processor and memory in use. Unlike other policies
-//! it counts memory.
+//! it counts memory. Never here: hosts that are switched off, or what a move costs.
 
 use super::{
     super::decision::{Decides, Situation, Step},

@@ -1,6 +1,6 @@
 //! A consolidation like that of `OpenStack`'s Watcher (`vm_workload_consolidation.py`, with its
 //! defaults): every hour, by the means of the last hour, hosts are offloaded and then filled to the
-//! brim.
+//! brim. Never here: room for what an hour's mean hides.
 
 use super::{
     super::decision::{Decides, Situation, Step},

@@ -1,7 +1,7 @@
 //! One decision: who leaves overloaded hosts, which hosts are emptied, and where guests go.
 //!
 //! The heuristic of Beloglazov and Buyya (CCPE 2012, section 6), in the order in which the reference
-//! does it. Proposes moves only; the hosts stay as they are.
+//! does it. Never here: a change of the hosts; moves are proposed only.
 
 use rand_chacha::ChaCha8Rng;
 

@@ -1,4 +1,6 @@
-//! When a host counts as overloaded, by four rules (Beloglazov and Buyya, CCPE 2012, section 4).
+//! When a host counts as overloaded, by the rules of Beloglazov and Buyya (CCPE 2012, section 4).
+//!
+//! Never here: what is done about it.
 
 use super::{
     super::guest::{Guests, HISTORY},
@@ -17,7 +19,7 @@ const FALLBACK: f64 = 0.7;
 /// Loads this close to a threshold are computed the long way, as the reference does it.
 const CLOSE: f64 = 1e-6;
 
-/// A rule, with its parameter. All four count what guests want, not what they get.
+/// A rule, with its parameter. All count what guests want, not what they get.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Overload {
     /// THR: more than this part of the host is wanted. Range 0..=1.

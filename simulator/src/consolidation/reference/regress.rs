@@ -5,7 +5,7 @@
 //! reference takes what rounding leaves. So this is Householder's decomposition with the same
 //! operations on each number, in the same order, as in Apache Commons Math 3.0 (`QRDecomposition`,
 //! `OLSMultipleLinearRegression`, `SecondMoment`), which the reference uses. What regressions have in
-//! common is done once.
+//! common is done once. Never here: which guest leaves.
 
 /// Columns of numbers, stored by row.
 #[derive(Debug, Clone, Default)]
@@ -38,15 +38,16 @@ pub(super) fn explained(series: &[Vec<f64>]) -> Option<Vec<f64>> {
             own.reflect(column)?;
         }
         let weights = own.solve();
-        let others = || series.iter().enumerate().filter(|(other, _)| *other != at);
-        let mut residual = 0.0;
-        for (row, value) in explained.iter().enumerate() {
-            let constant = weights.first().copied().unwrap_or_default();
-            let fitted = others()
-                .zip(weights.iter().skip(1))
-                .fold(constant, |sum, ((_, column), weight)| sum + column[row] * weight);
-            residual += (value - fitted) * (value - fitted);
+        let constant = weights.first().copied().unwrap_or_default();
+        let others = series.iter().enumerate().filter(|(other, _)| *other != at);
+        let mut fitted = vec![constant; values];
+        for ((_, column), weight) in others.zip(weights.iter().skip(1)) {
+            for (fitted, value) in fitted.iter_mut().zip(column) {
+                *fitted += value * weight;
+            }
         }
+        let distances = explained.iter().zip(&fitted).map(|(value, fitted)| value - fitted);
+        let residual = distances.fold(0.0, |sum, distance| sum + distance * distance);
         parts.push(1.0 - residual / second_moment(explained));
     }
     Some(parts)

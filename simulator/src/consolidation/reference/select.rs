@@ -1,4 +1,6 @@
 //! Which guest leaves an overloaded host (Beloglazov and Buyya, CCPE 2012, section 5).
+//!
+//! Never here: when a host is overloaded, and where the guest goes.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,6 @@
-//! A host as a decision tries things out on it; the host itself stays as it is.
+//! A host as a decision tries things out on it.
+//!
+//! Never here: the host itself, which stays as it is.
 
 use super::{
     super::{
@@ -38,7 +40,7 @@ pub(super) struct Trial {
     pub(super) remembered: u32,
     table: Table,
     /// Its loads at past decisions with these guests, once somebody has asked for them.
-    loads: Option<[f64; HISTORY]>,
+    loads: Option<Box<[f64; HISTORY]>>,
 }
 
 impl Trial {
@@ -110,8 +112,8 @@ impl Trial {
             }
             loads
         };
-        let sum = || own.iter().copied().fold([0.0; HISTORY], add);
-        let loads = *self.loads.get_or_insert_with(sum);
+        let sum = || Box::new(own.iter().copied().fold([0.0; HISTORY], add));
+        let loads = **self.loads.get_or_insert_with(sum);
         one_more.map_or(loads, |number| add(loads, number))
     }
 

@@ -1,3 +1,5 @@
+//! Accounts computed by hand, and what holds in any world.
+
 use proptest::prelude::*;
 
 use super::*;
