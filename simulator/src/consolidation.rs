@@ -36,7 +36,6 @@ mod settle;
 mod setup;
 mod whimbrel;
 
-pub use kinds::{GuestKind, HostKind};
 pub use policy::{Policy, UnknownPolicy};
 pub use reference::{Overload, Rules, Selection};
 pub use results::Results;

@@ -35,7 +35,7 @@ pub(super) struct Guests {
     /// Shares of demand at the last [`HISTORY`] decisions, the newest last: by decision, then guest.
     pub(super) past: Vec<Vec<f64>>,
     /// Shares of demand now.
-    pub(super) shares: Vec<f64>,
+    shares: Vec<f64>,
 }
 
 impl Guests {
