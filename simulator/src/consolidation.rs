@@ -7,11 +7,19 @@
 //! guest's memory over half the network interface and cost a tenth of the guest's work. It has no
 //! dirty pages, no links that are shared, no downtime: what it says of migrations is a count.
 //!
-//! Data flow: a [`Setup`] has hosts, guests and their demand; [`study`] steps through it with
-//! [`Rules`] and returns what a policy cost as [`Results`].
+//! Data flow: a [`Setup`] has hosts, guests and their demand; [`study`] steps through it with a
+//! [`Policy`] and returns what that cost as [`Results`].
 //!
-//! Sums are added in the reference's order where the last bit may decide. Never here: the rest of
-//! this package's world, and figures that were not computed.
+//! ```text
+//! setup, kinds (what there is) -> settle (the beginning) -> run (time: guest, host, account)
+//! policy (names) -> decision (what it sees and answers): reference, peers, whimbrel
+//! ```
+//!
+//! Every policy starts from the same placement (THR by its own threshold) and is counted alike; sums
+//! are added in the reference's order where the last bit may decide. Memory and bandwidth bind at the
+//! beginning only, as in the reference: its guests ask for none later.
+//!
+//! Never here: the rest of this package's world, and figures that were not computed.
 
 mod account;
 mod decision;
@@ -28,7 +36,6 @@ mod settle;
 mod setup;
 mod whimbrel;
 
-pub use kinds::{GuestKind, HostKind};
 pub use policy::{Policy, UnknownPolicy};
 pub use reference::{Overload, Rules, Selection};
 pub use results::Results;

@@ -1,7 +1,7 @@
 //! What the study counts: time and work that hosts and guests were short of, and hosts switched off.
 //!
 //! A state counts from its entry to the next entry at a later time; of several entries at one time
-//! the last holds.
+//! the last holds. Never here: what states mean for a policy's worth.
 
 /// What a guest got and wanted.
 #[derive(Debug, Clone, Default)]

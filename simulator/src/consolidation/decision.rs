@@ -1,6 +1,7 @@
 //! What a policy sees when it decides, and what it answers.
 //!
-//! A policy sees the past and the present alone: what guests want now and wanted before.
+//! A policy sees the past and the present alone: what guests want now and wanted before. Never here:
+//! what they will want.
 
 use super::{guest::Guests, host::Host, setup::Setup};
 
@@ -33,5 +34,44 @@ pub(super) struct Still;
 impl Decides for Still {
     fn decide(&mut self, _: &Situation<'_>) -> Vec<Step> {
         Vec::new()
+    }
+}
+
+/// Small worlds for policies' tests.
+#[cfg(test)]
+pub(super) mod worlds {
+    use super::*;
+
+    /// Hosts of the study's two kinds, the smaller one first, with guests as given.
+    pub(in super::super) struct World {
+        setup: Setup,
+        hosts: Vec<Host>,
+        pub(in super::super) guests: Guests,
+        awake: Vec<u32>,
+    }
+
+    impl World {
+        /// `hosts` hosts in turn of the smaller and the larger kind; guests by kind, host and the
+        /// share of their virtual core that they want.
+        pub(in super::super) fn new(hosts: usize, guests: &[(usize, u32, f64)]) -> Self {
+            let mut setup = Setup::planetlab(hosts, &vec![vec![0]; guests.len()]).unwrap();
+            setup.guests = guests.iter().map(|(kind, _, _)| *kind).collect();
+            let mut all = Guests::new(&setup);
+            let mut hosts: Vec<Host> =
+                setup.hosts.iter().map(|kind| Host::new(*kind, &setup.host_kinds[*kind])).collect();
+            for (number, (_, host, share)) in guests.iter().enumerate() {
+                let guest = &mut all.list[number];
+                guest.wants = guest.mips * share;
+                guest.host = Some(*host);
+                hosts[*host as usize].guests.push(number as u32);
+            }
+            let awake = (0..hosts.len() as u32).collect();
+            Self { setup, hosts, guests: all, awake }
+        }
+
+        pub(in super::super) fn now(&self) -> Situation<'_> {
+            let Self { setup, hosts, guests, awake } = self;
+            Situation { setup, hosts, guests, awake }
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! Guests as the study knows them: one number each for demand, place and what they lost.
+//!
+//! Never here: what they will ask for.
 
 use super::{account::GuestAccount, hash_order::hash_of, setup::Setup};
 
@@ -33,7 +35,7 @@ pub(super) struct Guests {
     /// Shares of demand at the last [`HISTORY`] decisions, the newest last: by decision, then guest.
     pub(super) past: Vec<Vec<f64>>,
     /// Shares of demand now.
-    pub(super) shares: Vec<f64>,
+    shares: Vec<f64>,
 }
 
 impl Guests {

@@ -3,6 +3,7 @@
 //! `CloudSim` 3.0.3 keeps them in a `java.util.HashMap` by a name, so its sums are added in the order
 //! of the table's buckets. That order decides the last bits of a sum, and with them now and then
 //! whether a host is full: who wants the reference's figures to the last digit has to follow it.
+//! Never here: an order that anything but a sum depends on.
 
 /// Identifies the owner of all guests in their names, as the reference numbers its entities.
 const OWNER: u32 = 2;

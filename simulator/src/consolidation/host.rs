@@ -1,4 +1,6 @@
 //! A host's processor: who gets how much when all cannot get all.
+//!
+//! Never here: who goes where.
 
 use super::{
     account::HostAccount,
@@ -61,8 +63,7 @@ impl Host {
         self.divide(guests);
         self.disturbed = false;
         self.gave = self.gives;
-        self.gives = 0.0;
-        let (mut wanted, mut wanted_here) = (0.0, 0.0);
+        let (mut given, mut wanted, mut wanted_here) = (0.0, 0.0, 0.0);
         for (number, gets) in self.guests.iter().zip(&self.shares) {
             let guest = guests.of_mut(*number);
             let mut gives = *gets;
@@ -73,10 +74,11 @@ impl Host {
                     gives /= LEFT_PART;
                 }
             }
-            self.gives += gives;
+            given += gives;
             wanted += guest.wants;
         }
-        self.account.enter(now, self.gives, wanted, wanted_here > self.mips);
+        self.gives = given;
+        self.account.enter(now, given, wanted, wanted_here > self.mips);
     }
 
     /// Whether nothing will change on it until a guest comes.

@@ -4,28 +4,28 @@
 
 /// One kind of host.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HostKind {
+pub(super) struct HostKind {
     /// What one core computes, in million instructions a second. Above 0.
-    pub core_mips: f64,
+    pub(super) core_mips: f64,
     /// Cores. At least 1.
-    pub cores: u32,
+    pub(super) cores: u32,
     /// Memory in MB. Counts at the beginning alone.
-    pub memory_mb: u32,
+    pub(super) memory_mb: u32,
     /// What the network interface carries, in bit/ms; half of it is for migrations.
-    pub bandwidth: u32,
+    pub(super) bandwidth: u32,
     /// Power at 0 %, 10 %, .. 100 % of its cores, in watts.
-    pub watts: [f64; 11],
+    pub(super) watts: [f64; 11],
 }
 
 /// One kind of guest. Every guest has one virtual core.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GuestKind {
+pub(super) struct GuestKind {
     /// What it computes at 100 %, in million instructions a second. Above 0.
-    pub mips: f64,
+    pub(super) mips: f64,
     /// Memory in MB.
-    pub memory_mb: u32,
+    pub(super) memory_mb: u32,
     /// Its share of the network interface, in bit/ms. Counts at the beginning alone.
-    pub bandwidth: u32,
+    pub(super) bandwidth: u32,
 }
 
 impl HostKind {

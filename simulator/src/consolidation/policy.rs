@@ -1,4 +1,6 @@
 //! Policies and their names.
+//!
+//! Never here: how they decide.
 
 use std::{fmt, str::FromStr};
 

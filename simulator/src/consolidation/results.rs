@@ -1,10 +1,14 @@
 //! What a policy cost: the measures of Beloglazov and Buyya (CCPE 2012, section 7), and what an
 //! operator asks besides.
+//!
+//! Never here: which policy is better.
+
+use serde::Serialize;
 
 use super::{guest::Guests, host::Host};
 
 /// What came of a study.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Results {
     /// Energy of all hosts, in kWh.
     pub energy_kwh: f64,

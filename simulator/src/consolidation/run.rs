@@ -1,4 +1,6 @@
 //! Time passes: guests ask, hosts give, every five minutes a decision, and its migrations arrive.
+//!
+//! Never here: what is decided, and who gets how much.
 
 use thiserror::Error;
 
@@ -14,6 +16,9 @@ use super::{
 
 /// The reference lets so many seconds pass between placing guests and their first work.
 const BEGIN_SECONDS: f64 = 0.1;
+
+/// When the first decision is made.
+const FIRST_SECONDS: f64 = BEGIN_SECONDS + INTERVAL_SECONDS;
 
 /// How long a guest is remembered to have left a host.
 const UNDONE_SECONDS: f64 = 3600.0;
@@ -44,17 +49,9 @@ pub enum StudyError {
 /// # Errors
 /// [`StudyError`].
 pub fn study(setup: &Setup, policy: &Policy, seed: u64) -> Result<Results, StudyError> {
-    let mut study = Study::new(setup, policy)?;
-    let mut decides = policy.decides(setup, seed);
-    let end = setup.seconds();
-    let mut now = BEGIN_SECONDS + INTERVAL_SECONDS;
-    while now < end {
-        let arrivals = study.step(now, decides.as_mut());
-        study.arrive(&arrivals, end);
-        now += INTERVAL_SECONDS;
-    }
-    let seconds = study.counted - BEGIN_SECONDS - INTERVAL_SECONDS;
-    Ok(Results::of(study.tally, seconds, &study.hosts, &study.guests))
+    let mut study = Study::new(setup, policy.share_max())?;
+    study.pass(policy.decides(setup, seed).as_mut());
+    Ok(study.results())
 }
 
 /// A migration that arrives at a moment.
@@ -76,7 +73,8 @@ struct Study<'a> {
 }
 
 impl<'a> Study<'a> {
-    fn new(setup: &'a Setup, policy: &Policy) -> Result<Self, StudyError> {
+    /// Guests are placed; `share_max` as of [`settle`].
+    fn new(setup: &'a Setup, share_max: f64) -> Result<Self, StudyError> {
         let mut hosts: Vec<Host> =
             setup.hosts.iter().map(|kind| Host::new(*kind, &setup.host_kinds[*kind])).collect();
         let mut guests = Guests::new(setup);
@@ -86,9 +84,25 @@ impl<'a> Study<'a> {
         if let Some(guest) = guests.list.iter().position(|guest| long(guest.memory_mb)) {
             return Err(StudyError::TooLarge { guest });
         }
-        settle(setup, &mut hosts, &mut guests, policy.share_max())?;
+        settle(setup, &mut hosts, &mut guests, share_max)?;
         let awake = (0..hosts.len() as u32).collect();
         Ok(Self { setup, hosts, awake, guests, counted: 0.0, tally: Tally::default() })
+    }
+
+    /// From the beginning to the end.
+    fn pass(&mut self, decides: &mut dyn Decides) {
+        let end = self.setup.seconds();
+        let mut now = FIRST_SECONDS;
+        while now < end {
+            let arrivals = self.step(now, decides);
+            self.arrive(&arrivals, end);
+            now += INTERVAL_SECONDS;
+        }
+    }
+
+    fn results(&self) -> Results {
+        let seconds = self.counted - FIRST_SECONDS;
+        Results::of(self.tally, seconds, &self.hosts, &self.guests)
     }
 
     /// Everybody asks and gives as at `now`; who wants nothing any more is gone.
@@ -202,3 +216,6 @@ impl<'a> Study<'a> {
         moved.left.extend(from.map(|from| (from, now)));
     }
 }
+
+#[cfg(test)]
+mod tests;

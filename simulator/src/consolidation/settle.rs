@@ -1,9 +1,16 @@
 //! Where guests are at the beginning: each where the host's power would be least if it wanted all
 //! that it may, the reference's way.
+//!
+//! Never here: what they want, which nobody knows yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{guest::Guests, host::Host, run::StudyError, setup::Setup};
+use super::{
+    guest::{Guest, Guests},
+    host::Host,
+    run::StudyError,
+    setup::Setup,
+};
 
 /// What is left of a host while guests are placed. Hosts with as much left are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +22,14 @@ struct Room {
     bandwidth: u32,
 }
 
+/// Hosts by what is left of them.
+struct Rooms<'a> {
+    setup: &'a Setup,
+    alike: BTreeMap<Room, BTreeSet<u32>>,
+    /// Part of a host that a guest may want of it alone where it is not the first there.
+    share_max: f64,
+}
+
 /// Places all guests. One does not join others on a host of which it alone wants more than
 /// `share_max`.
 pub(super) fn settle(
@@ -23,7 +38,7 @@ pub(super) fn settle(
     guests: &mut Guests,
     share_max: f64,
 ) -> Result<(), StudyError> {
-    let mut rooms: BTreeMap<Room, BTreeSet<u32>> = BTreeMap::new();
+    let mut rooms = Rooms { setup, alike: BTreeMap::new(), share_max };
     for (number, host) in hosts.iter().enumerate() {
         let kind = &setup.host_kinds[host.kind];
         let room = Room {
@@ -32,33 +47,33 @@ pub(super) fn settle(
             memory_mb: kind.memory_mb,
             bandwidth: kind.bandwidth,
         };
-        rooms.entry(room).or_default().insert(number as u32);
+        rooms.alike.entry(room).or_default().insert(number as u32);
     }
     for (number, guest) in guests.list.iter_mut().enumerate() {
+        let at = rooms.take(guest).ok_or(StudyError::NoRoom { guest: number })?;
+        guest.host = Some(at);
+        hosts[at as usize].guests.push(number as u32);
+    }
+    Ok(())
+}
+
+impl Rooms<'_> {
+    /// Takes what `guest` may want from the best host, if there is one; of equal ones the first.
+    fn take(&mut self, guest: &Guest) -> Option<u32> {
         let mut best: Option<(f64, u32, Room)> = None;
-        for (room, alike) in &rooms {
+        for (room, alike) in &self.alike {
             let Some(first) = alike.first().copied() else { continue };
-            let host = &hosts[first as usize];
-            let mips = f64::from_bits(room.mips);
-            let fits = host.core_mips >= guest.mips
-                && mips >= guest.mips
-                && room.memory_mb >= guest.memory_mb
-                && room.bandwidth >= guest.bandwidth;
-            let used = host.mips - mips;
-            if !fits || used > 0.0 && guest.mips / host.mips > share_max {
-                continue;
-            }
-            let curve = &setup.curves[room.kind];
-            let rise = curve.watts_at((used + guest.mips) / host.mips) - curve.watts_at(0.0);
-            if best.is_none_or(|(least, at, _)| (rise, first) < (least, at)) {
+            if let Some(rise) = self.rise(room, guest)
+                && best.is_none_or(|(least, at, _)| (rise, first) < (least, at))
+            {
                 best = Some((rise, first, *room));
             }
         }
-        let (_, at, room) = best.ok_or(StudyError::NoRoom { guest: number })?;
-        if let Some(alike) = rooms.get_mut(&room) {
-            alike.remove(&at);
+        let (_, host, room) = best?;
+        if let Some(alike) = self.alike.get_mut(&room) {
+            alike.remove(&host);
             if alike.is_empty() {
-                rooms.remove(&room);
+                self.alike.remove(&room);
             }
         }
         let left = Room {
@@ -67,9 +82,22 @@ pub(super) fn settle(
             memory_mb: room.memory_mb - guest.memory_mb,
             bandwidth: room.bandwidth - guest.bandwidth,
         };
-        rooms.entry(left).or_default().insert(at);
-        guest.host = Some(at);
-        hosts[at as usize].guests.push(number as u32);
+        self.alike.entry(left).or_default().insert(host);
+        Some(host)
     }
-    Ok(())
+
+    /// Power of a host with that much room once `guest` is there, above that of an idle one; `None`
+    /// where it does not fit.
+    fn rise(&self, room: &Room, guest: &Guest) -> Option<f64> {
+        let (kind, curve) = (&self.setup.host_kinds[room.kind], &self.setup.curves[room.kind]);
+        let free = f64::from_bits(room.mips);
+        let fits = kind.core_mips >= guest.mips
+            && free >= guest.mips
+            && room.memory_mb >= guest.memory_mb
+            && room.bandwidth >= guest.bandwidth;
+        let used = kind.mips() - free;
+        let crowds = used > 0.0 && guest.mips / kind.mips() > self.share_max;
+        (fits && !crowds)
+            .then(|| curve.watts_at((used + guest.mips) / kind.mips()) - curve.watts_at(0.0))
+    }
 }

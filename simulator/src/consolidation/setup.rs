@@ -1,4 +1,6 @@
 //! What a data centre of the study consists of: kinds of hosts, kinds of guests, their demand.
+//!
+//! Never here: files. Series come in as numbers and are refused where they are no demand.
 
 use rand::RngExt as _;
 use thiserror::Error;
@@ -16,8 +18,11 @@ const SAMPLES_MAX: usize = 366 * 288;
 /// The greatest number of hosts, and of guests.
 const COUNT_MAX: usize = 10_000_000;
 
+/// The greatest number of samples of all guests together: a day of seven million guests.
+const DEMAND_MAX: usize = 1 << 31;
+
 /// How many of the study's hosts one of a larger world is.
-pub const LARGE_TIMES: u32 = 4;
+pub const LARGE_TIMES: u32 = 8;
 
 /// Hosts and guests by kind, and what every guest asks for over time.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,8 +66,11 @@ pub enum SetupError {
         /// What it says.
         percent: u8,
     },
-    /// No guest, no host, no sample, or more samples than a year has.
-    #[error("{what} (hint: a study has hosts, guests and 1 to {SAMPLES_MAX} samples of each)")]
+    /// No guest, no host, no sample, or too many of them.
+    #[error(
+        "{what} (hint: a study has 1 to {COUNT_MAX} hosts and as many guests, 1 to {SAMPLES_MAX} \
+         samples of each, {DEMAND_MAX} of all)"
+    )]
     Empty {
         /// What is missing or too much.
         what: &'static str,
@@ -129,6 +137,9 @@ impl Setup {
         }
         if guests.is_empty() {
             return empty("there is no guest");
+        }
+        if samples.saturating_mul(guests.len()) > DEMAND_MAX {
+            return empty("there are too many samples of all guests together");
         }
         Ok(Self {
             curves: host_kinds.iter().map(PowerCurve::of).collect(),

@@ -111,3 +111,52 @@ impl Decides for Whimbrel {
         steps
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::decision::worlds::World, *};
+
+    #[test]
+    fn guests_are_brought_together_once_and_then_left_in_peace() {
+        let guests: Vec<(usize, u32, f64)> = (0..8).map(|host| (3, host, 0.2)).collect();
+        let mut world = World::new(8, &guests);
+        let mut whimbrel = Whimbrel::new(8);
+        let steps = whimbrel.decide(&world.now());
+        // One of the larger hosts has room for all; who is there stays.
+        assert_eq!(steps.len(), 7);
+        let to = steps[0].to;
+        assert!(to % 2 == 1 && steps.iter().all(|step| step.to == to), "{steps:?}");
+        world = World::new(8, &[(3, to, 0.2); 8]);
+        for _ in 0..40 {
+            assert!(whimbrel.decide(&world.now()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_too_full_gives_up_as_little_as_suffices() {
+        // What they want is known well: 5,000 of 5,320 MIPS on host 1, and then 5,500.
+        let steps_of = |guests: &[(usize, u32, f64)]| {
+            let world = World::new(4, guests);
+            let mut whimbrel = Whimbrel::new(guests.len());
+            for _ in 0..200 {
+                whimbrel.expected.learn(world.now().setup, world.now().guests);
+            }
+            whimbrel.decide(&world.now())
+        };
+        let full = [(0, 1, 1.0), (1, 1, 1.0), (3, 1, 1.0), (0, 3, 1.0)];
+        assert!(steps_of(&full).is_empty());
+        let fuller = [(0, 1, 1.0), (1, 1, 1.0), (3, 1, 1.0), (0, 3, 1.0), (2, 1, 0.5)];
+        let steps = steps_of(&fuller);
+        // Both of the smaller ones suffice, and are alike: the first.
+        assert_eq!(steps, [Step { guest: 2, to: 3 }]);
+    }
+
+    #[test]
+    fn what_does_not_pay_is_not_moved() {
+        // Fifty small guests of one host save some 90 W: less than 4 Wh each within two hours.
+        let mut guests = vec![(3, 1, 0.01); 50];
+        guests.push((0, 3, 0.9));
+        let world = World::new(4, &guests);
+        assert!(Whimbrel::new(51).decide(&world.now()).iter().all(|step| step.guest == 50));
+    }
+}

@@ -1,4 +1,6 @@
 //! A placement in the making: who would be where, and what hosts would have to do.
+//!
+//! Never here: why.
 
 use super::super::decision::{Situation, Step};
 

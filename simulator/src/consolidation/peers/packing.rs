@@ -1,5 +1,5 @@
 //! First fit and best fit, decreasing: wherever a host is overloaded or could be emptied, guests are
-//! packed anew, those that want most now first. They know neither power nor the past.
+//! packed anew, those that want most now first. Never here: power, or the past.
 
 use super::{
     super::decision::{Decides, Situation, Step},
@@ -113,4 +113,35 @@ impl Packing {
 
 fn sort_decreasing(guests: &mut [u32], draft: &Draft<'_>) {
     guests.sort_by(|a, b| draft.wants(*b).total_cmp(&draft.wants(*a)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::decision::worlds::World, *};
+
+    fn decided(world: &World, fit: Fit) -> Vec<Step> {
+        Packing { fit }.decide(&world.now())
+    }
+
+    #[test]
+    fn an_overloaded_host_gives_up_what_fits_elsewhere() {
+        // 3,300 of 3,720 MIPS on host 0; 500 on host 1 and 2,000 on host 3 of 5,320.
+        let world =
+            World::new(6, &[(0, 0, 0.52), (1, 0, 0.5), (2, 0, 1.0), (3, 1, 1.0), (1, 3, 1.0)]);
+        // The first leaves: it has the least memory. First fit takes the first host with room, best
+        // fit the fuller one; what is left on the other is packed onto the first in either case.
+        let first = decided(&world, Fit::First);
+        assert!(first.contains(&Step { guest: 0, to: 1 }), "{first:?}");
+        let best = decided(&world, Fit::Best);
+        assert!(best.contains(&Step { guest: 0, to: 3 }), "{best:?}");
+    }
+
+    #[test]
+    fn a_host_is_emptied_whole_or_not_at_all() {
+        let fits = World::new(4, &[(3, 1, 0.8), (3, 3, 0.9)]);
+        assert_eq!(decided(&fits, Fit::First), [Step { guest: 0, to: 3 }]);
+        // 4,256 MIPS may be used of each of the larger hosts; 1,300 are free there.
+        let full = World::new(4, &[(2, 1, 1.0), (2, 1, 0.9), (0, 3, 1.0), (3, 3, 0.9)]);
+        assert!(decided(&full, Fit::Best).is_empty());
+    }
 }

@@ -2,7 +2,7 @@
 //! scheduling in the dynamic mode, with its defaults): it evens out load and empties nothing.
 //!
 //! A node's load is the mean of the parts of its processor and memory in use. Unlike other policies
-//! it counts memory.
+//! it counts memory. Never here: hosts that are switched off, or what a move costs.
 
 use super::{
     super::decision::{Decides, Situation, Step},
@@ -107,4 +107,28 @@ fn part(draft: &Draft<'_>, guest: u32, host: u32) -> f64 {
     let memory = f64::from(draft.now.guests.of(guest).memory_mb);
     let of_memory = memory / f64::from(draft.now.setup.host_kinds[on.kind].memory_mb);
     f64::midpoint(draft.wants(guest) / on.mips, of_memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::decision::worlds::World, *};
+
+    #[test]
+    fn the_most_telling_move_is_made_first_and_small_gains_are_left() {
+        let world = World::new(2, &[(2, 0, 1.0), (2, 0, 1.0), (3, 0, 0.5), (3, 0, 0.5)]);
+        let steps = Proxmox.decide(&world.now());
+        assert!(!steps.is_empty() && steps.iter().all(|step| step.to == 1), "{steps:?}");
+        let even = World::new(2, &[(2, 0, 0.7), (2, 1, 1.0)]);
+        assert!(Proxmox.decide(&even.now()).is_empty());
+    }
+
+    #[test]
+    fn imbalance_is_the_coefficient_of_variation() {
+        let of = |loads: [f64; 2]| {
+            let none = Spread { nodes: 2.0, ..Spread::default() };
+            none.replaced(0.0, loads[0]).replaced(0.0, loads[1]).imbalance()
+        };
+        assert!((of([0.2, 0.6]) - 0.5).abs() < 1e-12 && of([0.3, 0.3]) < 1e-6);
+        assert!(of([0.0, 0.0]).abs() < 1e-12);
+    }
 }

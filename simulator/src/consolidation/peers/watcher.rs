@@ -1,6 +1,6 @@
-//! A consolidation like that of OpenStack's Watcher (`vm_workload_consolidation.py`, with its
+//! A consolidation like that of `OpenStack`'s Watcher (`vm_workload_consolidation.py`, with its
 //! defaults): every hour, by the means of the last hour, hosts are offloaded and then filled to the
-//! brim.
+//! brim. Never here: room for what an hour's mean hides.
 
 use super::{
     super::decision::{Decides, Situation, Step},
@@ -73,5 +73,32 @@ fn consolidate(draft: &mut Draft<'_>) {
                 draft.put(guest, to);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::decision::worlds::World, *};
+
+    #[test]
+    fn it_looks_once_an_hour_and_at_the_means_of_that_hour() {
+        let mut world = World::new(4, &[(3, 1, 0.1), (3, 3, 0.5)]);
+        let mut watcher = Watcher::default();
+        assert_eq!(watcher.decide(&world.now()), [Step { guest: 0, to: 3 }]);
+        for decision in 1..12 {
+            // The first wants more than the other on average, though not now.
+            world.guests.list[0].wants = if decision < 11 { 500.0 } else { 0.1 };
+            assert!(watcher.decide(&world.now()).is_empty(), "{decision}");
+        }
+        assert_eq!(watcher.decide(&world.now()), [Step { guest: 1, to: 1 }]);
+    }
+
+    #[test]
+    fn hosts_are_filled_to_the_brim() {
+        // 2,500 and 2,500 and 300 of 5,320 MIPS.
+        let world = World::new(4, &[(0, 1, 1.0), (0, 3, 1.0), (3, 0, 0.6)]);
+        let steps = Watcher::default().decide(&world.now());
+        assert_eq!(steps.len(), 2);
+        assert_eq!(steps[0].to, steps[1].to);
     }
 }

@@ -1,7 +1,7 @@
 //! One decision: who leaves overloaded hosts, which hosts are emptied, and where guests go.
 //!
 //! The heuristic of Beloglazov and Buyya (CCPE 2012, section 6), in the order in which the reference
-//! does it. Proposes moves only; the hosts stay as they are.
+//! does it. Never here: a change of the hosts; moves are proposed only.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -81,15 +81,17 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn overloaded(&self, host: u32, with: Option<u32>) -> bool {
-        let trial = &self.trials[host as usize];
+    fn overloaded(&mut self, host: u32, with: Option<u32>) -> bool {
+        let trial = &mut self.trials[host as usize];
         self.rules.overload.hits(trial, with, self.guests, &self.outlook)
     }
 
     /// Takes guests from overloaded hosts until they are none, and closes those hosts.
     fn relieve(&mut self, draws: &mut ChaCha8Rng) -> Vec<u32> {
-        let all = 0..self.trials.len() as u32;
-        let overloaded: Vec<u32> = all.filter(|host| self.overloaded(*host, None)).collect();
+        let overloaded: Vec<u32> = {
+            let all = 0..self.trials.len() as u32;
+            all.filter(|host| self.overloaded(*host, None)).collect()
+        };
         let mut leaving = Vec::new();
         for host in overloaded {
             self.closed[host as usize] = true;
@@ -185,8 +187,8 @@ impl<'a> Decision<'a> {
 
     /// Empties the least loaded hosts one by one, where all guests of a host find a place.
     fn empty_hosts(&mut self, steps: &mut Vec<Step>) {
-        for host in &self.off {
-            self.closed[*host as usize] = true;
+        for host in self.off.drain(..) {
+            self.closed[host as usize] = true;
         }
         for step in &*steps {
             // A host that was off when the decision began is not looked at, whoever goes there.

@@ -1,4 +1,6 @@
-//! When a host counts as overloaded, by four rules (Beloglazov and Buyya, CCPE 2012, section 4).
+//! When a host counts as overloaded, by the rules of Beloglazov and Buyya (CCPE 2012, section 4).
+//!
+//! Never here: what is done about it.
 
 use super::{
     super::guest::{Guests, HISTORY},
@@ -17,7 +19,7 @@ const FALLBACK: f64 = 0.7;
 /// Loads this close to a threshold are computed the long way, as the reference does it.
 const CLOSE: f64 = 1e-6;
 
-/// A rule, with its parameter. All four count what guests want, not what they get.
+/// A rule, with its parameter. All count what guests want, not what they get.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Overload {
     /// THR: more than this part of the host is wanted. Range 0..=1.
@@ -93,7 +95,7 @@ impl Overload {
     /// Whether `host` would be overloaded with `one_more`.
     pub(super) fn hits(
         self,
-        host: &Trial,
+        host: &mut Trial,
         one_more: Option<u32>,
         guests: &Guests,
         outlook: &Outlook,
@@ -103,7 +105,7 @@ impl Overload {
         match self {
             Self::Threshold(_) => self.fills(wanted),
             Self::Deviation(times) | Self::Quartiles(times) => {
-                let mut loads = Loads::of(host, one_more, guests);
+                let mut loads = Loads::of(host.loads(one_more, guests));
                 if loads.len < SPREAD_MIN {
                     return self.fills(wanted);
                 }
@@ -121,7 +123,7 @@ impl Overload {
                 if (foreseen - 1.0).abs() > CLOSE {
                     return foreseen >= 1.0;
                 }
-                Loads::of(host, one_more, guests).next() * times >= 1.0
+                Loads::of(host.loads(one_more, guests)).next() * times >= 1.0
             }
         }
     }
@@ -135,14 +137,7 @@ struct Loads {
 }
 
 impl Loads {
-    fn of(host: &Trial, one_more: Option<u32>, guests: &Guests) -> Self {
-        let mut values = [0.0; HISTORY];
-        for number in host.guests.iter().copied().chain(one_more) {
-            let mips = guests.of(number).mips;
-            for (value, shares) in values.iter_mut().zip(guests.past.iter().rev()) {
-                *value += shares[number as usize] * mips / host.mips;
-            }
-        }
+    fn of(values: [f64; HISTORY]) -> Self {
         let len = values.iter().rposition(|load| *load != 0.0).unwrap_or(0) + 1;
         Self { values, len }
     }
@@ -164,10 +159,10 @@ impl Loads {
     /// The distance between the quartiles.
     fn quartiles(&mut self) -> f64 {
         let seen = self.seen();
-        seen.sort_unstable_by(f64::total_cmp);
-        let at = |part: f64| {
+        let mut at = |part: f64| {
             let rank = (part * (seen.len() + 1) as f64 + 0.5).floor() - 1.0;
-            seen.get(rank as usize).copied().unwrap_or(f64::NAN)
+            let rank = (rank.max(0.0) as usize).min(seen.len() - 1);
+            *seen.select_nth_unstable_by(rank, f64::total_cmp).1
         };
         at(0.75) - at(0.25)
     }
@@ -197,17 +192,98 @@ impl Loads {
     }
 }
 
-/// The median; between the two middle ones where there are two.
+/// The median; between the two middle ones where there are two. Values change their order.
 fn median(values: &mut [f64]) -> f64 {
-    let mut sorted = [0.0; HISTORY];
-    let sorted = &mut sorted[..values.len()];
-    sorted.copy_from_slice(values);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let position = 50.0 * (sorted.len() + 1) as f64 / 100.0;
-    let below = position.floor();
-    let at = |rank: f64| sorted.get(rank as usize).copied();
-    match (at(below - 1.0), at(below)) {
-        (Some(low), Some(high)) => low + (position - below) * (high - low),
-        (low, high) => low.or(high).unwrap_or(f64::NAN),
+    let (middle, odd) = (values.len() / 2, values.len() % 2 == 1);
+    if middle == 0 {
+        return values.first().copied().unwrap_or(f64::NAN);
+    }
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    if odd {
+        return upper;
+    }
+    let low = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    low + 0.5 * (upper - low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::super::{host::Host, setup::Setup},
+        *,
+    };
+
+    /// A guest of 2,500 MIPS alone on a host of 5,320, whose `past` is shares of its virtual core,
+    /// the oldest first, and which wants the last of them.
+    fn hits(rule: Overload, past: &[f64]) -> bool {
+        let setup = Setup::planetlab(2, &[vec![0]]).unwrap();
+        let mut guests = Guests::new(&setup);
+        guests.past = past.iter().map(|share| vec![*share]).collect();
+        guests.list[0].wants = past.last().copied().unwrap_or_default() * 2500.0;
+        let outlook = Outlook::new(&guests);
+        let mut host = Host::new(1, &setup.host_kinds[1]);
+        host.guests.push(0);
+        let mut trial = Trial::new(&host, &setup.curves[1], &guests, &outlook);
+        rule.hits(&mut trial, None, &guests, &outlook)
+    }
+
+    #[test]
+    fn a_threshold_is_of_what_is_wanted() {
+        // 2,500 of 5,320 MIPS are 0.4699 of the host.
+        assert!(hits(Overload::Threshold(0.469), &[1.0]));
+        assert!(!hits(Overload::Threshold(0.470), &[1.0]));
+    }
+
+    #[test]
+    fn with_little_history_seven_tenths_are_too_much() {
+        let eleven = [1.0; 11];
+        for rule in [Overload::Deviation(9.0), Overload::Quartiles(9.0)] {
+            assert!(!hits(rule, &eleven));
+        }
+        assert!(!hits(Overload::Regression(9.0), &eleven[..9]));
+        assert!(hits(Overload::Regression(9.0), &eleven[..10]));
+    }
+
+    #[test]
+    fn spreads_are_those_computed_by_hand() {
+        let loads = || {
+            let mut values = [0.0; HISTORY];
+            for (rank, value) in values.iter_mut().take(12).enumerate() {
+                *value = rank as f64 + 1.0;
+            }
+            Loads { values, len: 12 }
+        };
+        // The median of 1 to 12 is 6.5; distances from it are 0.5 to 5.5, each twice.
+        assert!((loads().deviation() - 3.0).abs() < 1e-12);
+        // The third and the tenth of twelve.
+        assert!((loads().quartiles() - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_spread_lowers_the_threshold() {
+        // Loads of 0.0470 to 0.4699 in steps, some of them twice: the quartiles are six steps apart.
+        let past: Vec<f64> = (1..=12).map(|step| f64::from(step.min(10)) / 10.0).collect();
+        let step = 250.0 / 5320.0;
+        let (limit_quartiles, limit_deviation) =
+            ((1.0 - 10.0 * step) / (7.0 * step), (1.0 - 10.0 * step) / (3.0 * step));
+        assert!(hits(Overload::Quartiles(limit_quartiles + 0.01), &past));
+        assert!(!hits(Overload::Quartiles(limit_quartiles - 0.01), &past));
+        assert!(hits(Overload::Deviation(limit_deviation + 0.01), &past));
+        assert!(!hits(Overload::Deviation(limit_deviation - 0.01), &past));
+    }
+
+    #[test]
+    fn a_line_is_drawn_one_decision_on() {
+        // Shares of 0.05 to 0.50: the next one is 0.55, 1,375 of 5,320 MIPS.
+        let past: Vec<f64> = (1..=10).map(|step| f64::from(step) / 20.0).collect();
+        let limit = 5320.0 / 1375.0;
+        for rule in [Overload::Regression, Overload::RobustRegression] {
+            assert!(hits(rule(limit + 0.001), &past));
+            assert!(!hits(rule(limit - 0.001), &past));
+            // So close that it is computed the long way.
+            assert!(hits(rule(limit * (1.0 + 1e-9)), &past));
+            assert!(!hits(rule(limit * (1.0 - 1e-9)), &past));
+        }
     }
 }

@@ -1,86 +1,130 @@
-//! How much of one series others explain: the coefficient of determination of a linear regression.
+//! How much of each of some series the others explain: coefficients of determination of linear
+//! regressions.
 //!
 //! Guests that ask for the same all the time make the problem singular but for rounding, and the
-//! reference takes what rounding leaves. So this is Householder's decomposition with the operations
-//! in the order of Apache Commons Math 3.0 (`QRDecomposition`, `OLSMultipleLinearRegression`,
-//! `SecondMoment`), which the reference uses.
+//! reference takes what rounding leaves. So this is Householder's decomposition with the same
+//! operations on each number, in the same order, as in Apache Commons Math 3.0 (`QRDecomposition`,
+//! `OLSMultipleLinearRegression`, `SecondMoment`), which the reference uses. What regressions have in
+//! common is done once. Never here: which guest leaves.
 
-/// The coefficient of determination of `series` by a constant and `others`, each as long as
-/// `series`. `None` where there are too few values, or where one of them is explained to the last
-/// bit by those before it.
-pub(super) fn explained<'a>(
-    series: &[f64],
-    others: impl Iterator<Item = &'a [f64]>,
-) -> Option<f64> {
-    let constant = vec![1.0; series.len()];
-    let columns: Vec<Vec<f64>> =
-        std::iter::once(constant).chain(others.map(<[f64]>::to_vec)).collect();
-    if columns.len() < 2 || columns.len() > series.len() {
-        return None;
-    }
-    let mut reflected = columns.clone();
-    let diagonal = reflect(&mut reflected);
-    if diagonal.contains(&0.0) {
-        return None;
-    }
-    let weights = solve(&reflected, &diagonal, series);
-    let mut residual = 0.0;
-    for (row, value) in series.iter().enumerate() {
-        let fitted = columns
-            .iter()
-            .zip(&weights)
-            .fold(0.0, |sum, (column, weight)| sum + column[row] * weight);
-        residual += (value - fitted) * (value - fitted);
-    }
-    Some(1.0 - residual / second_moment(series))
+/// Columns of numbers, stored by row.
+#[derive(Debug, Clone, Default)]
+struct Table {
+    width: usize,
+    cells: Vec<f64>,
+    /// The diagonal, as far as columns are reflected.
+    diagonal: Vec<f64>,
+    /// A number for each column, used by each reflection.
+    along: Vec<f64>,
 }
 
-/// Makes `columns` upper triangular by reflections, which stay in what was below the diagonal;
-/// hands back the diagonal.
-fn reflect(columns: &mut [Vec<f64>]) -> Vec<f64> {
-    let mut diagonal = Vec::with_capacity(columns.len());
-    for minor in 0..columns.len() {
-        let (done, later) = columns.split_at_mut(minor + 1);
-        let Some(own) = done.last_mut().and_then(|column| column.get_mut(minor..)) else { break };
-        let norm = own.iter().fold(0.0, |sum, value| sum + value * value).sqrt();
-        let a = if own[0] > 0.0 { -norm } else { norm };
-        diagonal.push(a);
-        if a == 0.0 {
-            continue;
+/// The coefficient of determination of each series by a constant and all others. All are of one
+/// length. `None` where there are too few values, or where one series is explained to the last bit
+/// by those before it.
+pub(super) fn explained(series: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let values = series.first()?.len();
+    if series.len() < 2 || series.len() > values {
+        return None;
+    }
+    // The constant and the series before the one that is explained are the same in each regression,
+    // and so are their reflections.
+    let mut common = Table::of(series, values);
+    let mut own = Table::default();
+    let mut parts = Vec::with_capacity(series.len());
+    for (at, explained) in series.iter().enumerate() {
+        common.reflect(at)?;
+        own.copy_with_last(&common, at + 1);
+        for column in at + 1..series.len() {
+            own.reflect(column)?;
         }
-        own[0] -= a;
-        for column in later {
-            let below = &mut column[minor..];
-            let along = below.iter().zip(&*own).fold(0.0, |sum, (value, own)| sum - value * own);
-            let along = along / (a * own[0]);
-            for (value, own) in below.iter_mut().zip(&*own) {
-                *value -= along * own;
+        let weights = own.solve();
+        let constant = weights.first().copied().unwrap_or_default();
+        let others = series.iter().enumerate().filter(|(other, _)| *other != at);
+        let mut fitted = vec![constant; values];
+        for ((_, column), weight) in others.zip(weights.iter().skip(1)) {
+            for (fitted, value) in fitted.iter_mut().zip(column) {
+                *fitted += value * weight;
             }
         }
+        let distances = explained.iter().zip(&fitted).map(|(value, fitted)| value - fitted);
+        let residual = distances.fold(0.0, |sum, distance| sum + distance * distance);
+        parts.push(1.0 - residual / second_moment(explained));
     }
-    diagonal
+    Some(parts)
 }
 
-/// Weights of the columns with which they come closest to `series`.
-fn solve(reflected: &[Vec<f64>], diagonal: &[f64], series: &[f64]) -> Vec<f64> {
-    let mut y = series.to_vec();
-    for (minor, (column, a)) in reflected.iter().zip(diagonal).enumerate() {
-        let (own, below) = (&column[minor..], &mut y[minor..]);
-        let along = below.iter().zip(own).fold(0.0, |sum, (value, own)| sum + value * own);
-        let along = along / (a * own[0]);
-        for (value, own) in below.iter_mut().zip(own) {
-            *value += along * own;
+impl Table {
+    /// Ones, then `series`.
+    fn of(series: &[Vec<f64>], values: usize) -> Self {
+        let width = series.len() + 1;
+        let mut cells = Vec::with_capacity(width * values);
+        for row in 0..values {
+            cells.push(1.0);
+            cells.extend(series.iter().map(|column| column[row]));
+        }
+        Self { width, cells, diagonal: Vec::new(), along: vec![0.0; width] }
+    }
+
+    /// Becomes `other` with its column `moved` at the end.
+    fn copy_with_last(&mut self, other: &Self, moved: usize) {
+        self.width = other.width;
+        self.cells.clone_from(&other.cells);
+        self.diagonal.clone_from(&other.diagonal);
+        self.along.clone_from(&other.along);
+        for row in self.cells.chunks_exact_mut(other.width) {
+            row[moved..].rotate_left(1);
         }
     }
-    for (row, (column, a)) in reflected.iter().zip(diagonal).enumerate().rev() {
-        let (above, own) = y.split_at_mut(row);
-        own[0] /= a;
-        for (value, column) in above.iter_mut().zip(column) {
-            *value -= own[0] * column;
+
+    /// Reflects the columns from `minor` on so that this one is 0 below the diagonal. What is
+    /// reflected along stays in it. `None` where it is 0 already.
+    fn reflect(&mut self, minor: usize) -> Option<()> {
+        let Self { width, cells, diagonal, along } = self;
+        let rows = &mut cells[minor * *width..];
+        let first = rows[minor];
+        let squares = rows.chunks_exact(*width).map(|row| row[minor] * row[minor]);
+        let norm = squares.fold(0.0, |sum, square| sum + square).sqrt();
+        let a = if first > 0.0 { -norm } else { norm };
+        if a == 0.0 {
+            return None;
         }
+        diagonal.push(a);
+        rows[minor] -= a;
+        let scale = a * rows[minor];
+        let along = &mut along[minor + 1..];
+        along.fill(0.0);
+        for row in rows.chunks_exact(*width) {
+            let (own, later) = (row[minor], &row[minor + 1..]);
+            for (along, value) in along.iter_mut().zip(later) {
+                *along -= value * own;
+            }
+        }
+        for along in &mut *along {
+            *along /= scale;
+        }
+        for row in rows.chunks_exact_mut(*width) {
+            let (before, later) = row.split_at_mut(minor + 1);
+            for (value, along) in later.iter_mut().zip(&*along) {
+                *value -= along * before[minor];
+            }
+        }
+        Some(())
     }
-    y.truncate(diagonal.len());
-    y
+
+    /// Weights of all columns but the last with which they come closest to the last.
+    fn solve(&self) -> Vec<f64> {
+        let cell = |row: usize, column: usize| self.cells[row * self.width + column];
+        let last = self.width - 1;
+        let mut weights: Vec<f64> = (0..last).map(|row| cell(row, last)).collect();
+        for at in (0..last).rev() {
+            weights[at] /= self.diagonal[at];
+            let weight = weights[at];
+            for (row, value) in weights.iter_mut().take(at).enumerate() {
+                *value -= weight * cell(row, at);
+            }
+        }
+        weights
+    }
 }
 
 /// Sum of squared distances from the mean, as values come.
@@ -101,26 +145,36 @@ mod tests {
 
     #[test]
     fn what_is_a_sum_is_explained_whole() {
-        let (a, b) = ([1.0, 2.0, 4.0, 3.0, 7.0], [5.0, 1.0, 0.0, 2.0, 2.0]);
+        let (a, b) = (vec![1.0, 2.0, 4.0, 3.0, 7.0], vec![5.0, 1.0, 0.0, 2.0, 2.0]);
         let sum: Vec<f64> = a.iter().zip(&b).map(|(a, b)| 2.0 * a - b + 3.0).collect();
-        let all = explained(&sum, [&a[..], &b].into_iter()).unwrap();
-        assert!((all - 1.0).abs() < 1e-12, "{all}");
+        for part in explained(&[a, b, sum]).unwrap() {
+            assert!((part - 1.0).abs() < 1e-12, "{part}");
+        }
     }
 
     #[test]
     fn with_one_other_it_is_the_square_of_the_correlation() {
-        let part =
-            explained(&[1.0, 2.0, 3.0, 4.0, 5.0], [&[2.0, 4.0, 3.0, 5.0, 6.0][..]].into_iter());
-        // sxy = 9, sxx = 10, syy = 10.
-        assert!((part.unwrap() - 0.81).abs() < 1e-12);
+        // Products of distances from the means sum to 9, squares to 10 and 10.
+        let series = [vec![1.0, 2.0, 3.0, 4.0, 5.0], vec![2.0, 4.0, 3.0, 5.0, 6.0]];
+        for part in explained(&series).unwrap() {
+            assert!((part - 0.81).abs() < 1e-12, "{part}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_follows_is_not_explained() {
+        let series = [vec![1.0, -1.0, 1.0, -1.0], vec![1.0, 1.0, -1.0, -1.0]];
+        for part in explained(&series).unwrap() {
+            assert!(part.abs() < 1e-12, "{part}");
+        }
     }
 
     #[test]
     fn too_few_values_and_repeated_series_explain_nothing() {
-        let series = [1.0, 2.0];
-        assert_eq!(explained(&series, [&[1.0, 3.0][..], &[2.0, 5.0]].into_iter()), None);
-        assert_eq!(explained(&series, std::iter::empty()), None);
-        let zeros = [0.0; 3];
-        assert_eq!(explained(&[1.0, 2.0, 4.0], [&zeros[..]].into_iter()), None);
+        let few = [vec![1.0, 2.0], vec![1.0, 3.0], vec![2.0, 5.0]];
+        assert_eq!(explained(&few), None);
+        assert_eq!(explained(&few[..1]), None);
+        assert_eq!(explained(&[]), None);
+        assert_eq!(explained(&[vec![1.0, 2.0, 4.0], vec![0.0; 3]]), None);
     }
 }

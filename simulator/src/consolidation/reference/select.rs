@@ -1,4 +1,6 @@
 //! Which guest leaves an overloaded host (Beloglazov and Buyya, CCPE 2012, section 5).
+//!
+//! Never here: when a host is overloaded, and where the guest goes.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -59,13 +61,77 @@ fn best_explained(host: &Trial, guests: &Guests) -> Option<u32> {
         guests.past.iter().rev().map(|shares| shares[*number as usize]).collect()
     };
     let all: Vec<Vec<f64>> = host.guests.iter().map(series).collect();
-    let mut best = (host.guests.first().copied()?, f64::MIN_POSITIVE);
-    for (at, number) in host.guests.iter().copied().enumerate() {
-        let others = all.iter().enumerate().filter(|(other, _)| *other != at);
-        let explained = explained(&all[at], others.map(|(_, series)| series.as_slice()))?;
+    let mut best = (host.guests.first().copied()?, 0.0);
+    for (number, explained) in host.guests.iter().zip(explained(&all)?) {
         if explained > best.1 {
-            best = (number, explained);
+            best = (*number, explained);
         }
     }
     Some(best.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::{
+        super::{
+            super::{host::Host, setup::Setup},
+            overload::Outlook,
+        },
+        *,
+    };
+
+    /// A guest of each kind on one host, with `past` shares by decision, the oldest first.
+    fn pick(rule: Selection, past: &[[f64; 4]], seed: u64) -> Option<u32> {
+        let setup = Setup::planetlab(2, &[vec![0], vec![0], vec![0], vec![0]]).unwrap();
+        let mut guests = Guests::new(&setup);
+        guests.past = past.iter().map(|shares| shares.to_vec()).collect();
+        for (guest, share) in guests.list.iter_mut().zip(past.last().unwrap()) {
+            guest.wants = guest.mips * share;
+        }
+        let mut host = Host::new(1, &setup.host_kinds[1]);
+        host.guests = vec![2, 1, 0, 3];
+        let trial = Trial::new(&host, &setup.curves[1], &guests, &Outlook::new(&guests));
+        rule.pick(&trial, &guests, &mut ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    #[test]
+    fn the_least_memory_and_the_least_use_go_first() {
+        assert_eq!(pick(Selection::MinimumMigrationTime, &[[0.1; 4]], 1), Some(3));
+        assert_eq!(pick(Selection::MinimumUtilization, &[[0.2, 0.05, 0.1, 0.9]], 1), Some(1));
+        // Of equal ones the first that came.
+        assert_eq!(pick(Selection::MinimumUtilization, &[[0.5; 4]], 1), Some(2));
+    }
+
+    #[test]
+    fn chance_takes_any_and_the_same_by_the_same_seed() {
+        let picked: Vec<Option<u32>> =
+            (0..40).map(|seed| pick(Selection::Random, &[[0.1; 4]], seed)).collect();
+        for guest in 0..4 {
+            assert!(picked.contains(&Some(guest)), "{guest}");
+        }
+        assert_eq!(pick(Selection::Random, &[[0.1; 4]], 9), picked[9]);
+    }
+
+    #[test]
+    fn the_guest_that_others_explain_goes_first() {
+        // What the second wants is a third of the others' mean and a little; noise blurs the rest.
+        let past: Vec<[f64; 4]> = [
+            (1.0, 5.0, 2.0),
+            (2.0, 3.0, 9.0),
+            (3.0, 8.0, 1.0),
+            (4.0, 1.0, 4.0),
+            (5.0, 9.0, 3.0),
+            (6.0, 2.0, 8.0),
+            (9.0, 4.0, 7.0),
+            (2.0, 6.0, 5.0),
+        ]
+        .map(|(a, b, c)| [a / 20.0, (a + 0.01 * b) / 20.0, b / 20.0, c / 20.0])
+        .to_vec();
+        let picked = pick(Selection::MaximumCorrelation, &past, 1).unwrap();
+        assert!(picked < 3, "the last one is explained by nobody: {picked}");
+        // Three decisions are too few for four guests: the least memory.
+        assert_eq!(pick(Selection::MaximumCorrelation, &past[..3], 1), Some(3));
+    }
 }

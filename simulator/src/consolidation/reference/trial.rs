@@ -1,7 +1,14 @@
-//! A host as a decision tries things out on it; the host itself stays as it is.
+//! A host as a decision tries things out on it.
+//!
+//! Never here: the host itself, which stays as it is.
 
 use super::{
-    super::{guest::Guests, hash_order::Table, host::Host, kinds::PowerCurve},
+    super::{
+        guest::{Guests, HISTORY},
+        hash_order::Table,
+        host::Host,
+        kinds::PowerCurve,
+    },
     overload::Outlook,
 };
 
@@ -32,6 +39,8 @@ pub(super) struct Trial {
     /// Guests that asked for something ten decisions ago or earlier.
     pub(super) remembered: u32,
     table: Table,
+    /// Its loads at past decisions with these guests, once somebody has asked for them.
+    loads: Option<Box<[f64; HISTORY]>>,
 }
 
 impl Trial {
@@ -50,6 +59,7 @@ impl Trial {
             foreseen: 0.0,
             remembered: 0,
             table: host.table,
+            loads: None,
         };
         trial.table.hold(trial.guests.len());
         trial.sum(guests, outlook);
@@ -61,6 +71,7 @@ impl Trial {
     /// Sums over its guests, in the order of their arrival.
     fn sum(&mut self, guests: &Guests, outlook: &Outlook) {
         (self.gives, self.wanted, self.foreseen, self.remembered) = (0.0, 0.0, 0.0, 0);
+        self.loads = None;
         for number in &self.guests {
             let wants = guests.of(*number).wants;
             self.gives += wants.min(self.core_mips);
@@ -89,6 +100,21 @@ impl Trial {
             free -= takes;
         }
         free
+    }
+
+    /// Its loads with these guests and `one_more` at past decisions, the newest first.
+    pub(super) fn loads(&mut self, one_more: Option<u32>, guests: &Guests) -> [f64; HISTORY] {
+        let Self { mips, guests: own, .. } = self;
+        let add = |mut loads: [f64; HISTORY], number: u32| {
+            let of_guest = guests.of(number).mips;
+            for (load, shares) in loads.iter_mut().zip(guests.past.iter().rev()) {
+                *load += shares[number as usize] * of_guest / *mips;
+            }
+            loads
+        };
+        let sum = || Box::new(own.iter().copied().fold([0.0; HISTORY], add));
+        let loads = **self.loads.get_or_insert_with(sum);
+        one_more.map_or(loads, |number| add(loads, number))
     }
 
     /// Whether `wants` fits on one core and into what is free.
