@@ -33,6 +33,7 @@ mod precopy;
 pub mod replay;
 pub mod run;
 pub mod scenario;
+pub mod storm;
 mod use_meter;
 mod world;
 
