@@ -106,7 +106,7 @@ pub enum Orders {
 pub enum Model {
     /// As QEMU's pre-copy does, on each guest's own page classes.
     Qemu(Box<Physics>),
-    /// As SimGrid's live-migration plugin does.
+    /// As `SimGrid`'s live-migration plugin does.
     SimGrid(SimGrid),
 }
 

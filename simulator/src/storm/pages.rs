@@ -253,7 +253,7 @@ impl Pages {
             0.0
         };
         let end = cleared + speed * rising;
-        let area = (cleared + end) / 2.0 * rising + end * (seconds - rising);
+        let area = f64::midpoint(cleared, end) * rising + end * (seconds - rising);
         for class in &mut self.classes {
             class.write(seconds, area, end);
         }

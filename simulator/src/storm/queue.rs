@@ -1,7 +1,8 @@
 //! Which migration begins next: hosts take part in so many at a time, a guest in one.
 //!
-//! A listed migration that cannot begin is parked where it is blocked, and looked at again when
-//! that changes; nothing else is looked at. Of those that can begin the earliest does.
+//! A listed migration that cannot begin is parked where it was blocked, at a host or behind its
+//! guest's own migration, and looked at again when that changes; nothing else is looked at. Of
+//! those that are looked at the earliest that can begin does.
 //!
 //! Never here: how many migrations run at a time, or what they do (`course`).
 
@@ -191,5 +192,64 @@ impl Queue {
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
         self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::storm::{Model, Star, star};
+
+    /// The earliest that can begin, by looking at all.
+    fn plain(queue: &Queue, moves: &[Move], waiting: &BTreeSet<u32>) -> Option<u32> {
+        let free = |host: u32| queue.busy[host as usize] < queue.per_host;
+        let can = |number: &&u32| {
+            let Move { guest, to } = moves[**number as usize];
+            let from = queue.places[guest as usize];
+            !queue.moving[guest as usize] && (from == to || free(from) && free(to))
+        };
+        waiting.iter().find(can).copied()
+    }
+
+    proptest! {
+        #[test]
+        fn the_earliest_that_can_begin_does(
+            targets in prop::collection::vec(0..6_u32, 1..40),
+            per_host in 1..3_u32,
+            ends in prop::collection::vec((any::<bool>(), 0..64_usize), 0..120),
+        ) {
+            let guests = targets.len() as u32;
+            let size = Star { hosts: 6, guests, migrations: 0, in_flight: 1 };
+            let mut storm = star(size, Model::Qemu(Box::default()));
+            let moves: Vec<Move> =
+                (0..).zip(targets).map(|(guest, to)| Move { guest, to }).collect();
+            storm.orders = Orders::Listed(moves.clone());
+            storm.per_host = per_host;
+            let mut queue = Queue::new(&storm);
+            let mut waiting: BTreeSet<u32> = (0..guests).collect();
+            let mut running: Vec<Next> = Vec::new();
+            for (ends, which) in ends {
+                if ends && !running.is_empty() {
+                    let one = running.swap_remove(which % running.len());
+                    queue.over(one, if which % 2 == 0 { one.to } else { one.from });
+                    continue;
+                }
+                let next = queue.next(&storm.orders);
+                let number = next.map(|next| next.number);
+                // What is given out now was not counted as busy a moment ago.
+                let mut before = queue.clone();
+                if let Some(next) = next.filter(|next| next.from != next.to) {
+                    before.over(next, next.from);
+                }
+                prop_assert_eq!(number, plain(&before, &moves, &waiting));
+                if let Some(next) = next {
+                    waiting.remove(&next.number);
+                    running.extend((next.from != next.to).then_some(next));
+                }
+                prop_assert_eq!(queue.left(&storm.orders) as usize, waiting.len());
+            }
+        }
     }
 }

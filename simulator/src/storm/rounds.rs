@@ -1,6 +1,6 @@
-//! A migration as SimGrid's live-migration plugin computes it, to be compared with it.
+//! A migration as `SimGrid`'s live-migration plugin computes it, to be compared with it.
 //!
-//! The rule (`src/plugins/vm/VmLiveMigration.cpp` in SimGrid, `MigrationTx`): a stage sends an
+//! The rule (`src/plugins/vm/VmLiveMigration.cpp` in `SimGrid`, `MigrationTx`): a stage sends an
 //! amount and takes the network's latency and the time to send; what the guest dirtied in it, a
 //! part of the cap times the stage's time and at most its working set, is sent in the next. When
 //! that is less than the stage's bandwidth times the downtime limit, the guest is stopped and it
@@ -16,7 +16,7 @@ use super::{
     journey::Leg,
 };
 
-/// SimGrid's constants.
+/// `SimGrid`'s constants.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimGrid {
@@ -85,7 +85,7 @@ pub(super) struct Rounds {
     /// The present stage's latency is not over.
     waits: bool,
     pub(super) sent: f64,
-    pub(super) rounds: u32,
+    pub(super) sent_rounds: u32,
     pub(super) downtime: Span,
 }
 
@@ -101,7 +101,7 @@ impl Rounds {
             stage_began: now,
             waits: true,
             sent: 0.0,
-            rounds: 0,
+            sent_rounds: 0,
             downtime: Span::ZERO,
         }
     }
@@ -139,7 +139,7 @@ impl Rounds {
                 0.0
             }
             Stage::Copying => {
-                self.rounds += 1;
+                self.sent_rounds += 1;
                 let seconds = span.as_seconds_f64().max(1e-6);
                 // The plugin has no guest without a cap; what the stage achieved stands for it.
                 let achieved = self.size / seconds;

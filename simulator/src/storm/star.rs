@@ -1,6 +1,7 @@
 //! A storm of drawn migrations among busy guests on a star of hosts.
 //!
-//! It is the same in both models, so that they can be held against each other and against SimGrid.
+//! It is the same in both models, so that they can be held against each other and against
+//! `SimGrid`.
 //!
 //! Never here: anything that a storm cannot be without.
 
