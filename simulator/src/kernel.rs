@@ -158,6 +158,13 @@ impl Streams {
         self.numbered(fold(fold(fold(FNV_OFFSET, purpose), "/"), subject))
     }
 
+    /// The stream for `purpose` of the thing with a `number`, as [`Self::stream_of`] that with a
+    /// name.
+    pub fn stream_nth(self, purpose: &str, number: u64) -> ChaCha8Rng {
+        let mixed = fold(fold(FNV_OFFSET, purpose), "#");
+        self.numbered(mixed.wrapping_add(number.wrapping_mul(FNV_PRIME)))
+    }
+
     fn numbered(self, number: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(number);
@@ -290,6 +297,8 @@ mod tests {
             first(streams.stream("bandwidth")),
             first(streams.stream_of("setup", "a")),
             first(streams.stream_of("setup", "b")),
+            first(streams.stream_nth("setup", 0)),
+            first(streams.stream_nth("setup", 1)),
         ];
         for (index, one) in others.iter().enumerate() {
             assert_ne!(*one, first(streams.stream("setup")));

@@ -35,6 +35,7 @@ pub mod physics;
 pub mod replay;
 pub mod run;
 pub mod scenario;
+pub mod storm;
 mod use_meter;
 mod world;
 

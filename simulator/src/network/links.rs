@@ -72,7 +72,7 @@ struct Link {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "written::Written", into = "written::Written")]
 pub(crate) struct Links {
-    links: Vec<Link>,
+    all: Vec<Link>,
     streams: Vec<Stream>,
     free: Vec<StreamId>,
     /// Where something changed since rates were found.
@@ -80,7 +80,7 @@ pub(crate) struct Links {
     touched_streams: Vec<StreamId>,
     search: u64,
     near: Vec<StreamId>,
-    near_links: Vec<LinkId>,
+    competing: Vec<LinkId>,
     /// Links with streams to be given a rate, by what each stream could have when it was put here.
     parts: BinaryHeap<Reverse<(u64, LinkId)>>,
 }
@@ -89,7 +89,7 @@ impl Links {
     /// Links of `capacities` bytes a second, without a stream.
     pub(crate) fn new(capacities: impl IntoIterator<Item = f64>) -> Self {
         let link = |capacity| Link { capacity: rate(capacity), ..Link::default() };
-        Self { links: capacities.into_iter().map(link).collect(), ..Self::default() }
+        Self { all: capacities.into_iter().map(link).collect(), ..Self::default() }
     }
 
     /// Adds a stream over `links`, the first [`LINKS_MAX`] of them that differ; its rate is 0 until
@@ -115,7 +115,7 @@ impl Links {
         stream.used = false;
         let stream = *stream;
         for (link, slot) in stream.crossed().iter().zip(stream.slots) {
-            let at = &mut self.links[*link as usize];
+            let at = &mut self.all[*link as usize];
             at.wanted -= whole(stream.most);
             at.streams.swap_remove(slot as usize);
             if let Some(moved) = at.streams.get(slot as usize) {
@@ -137,10 +137,10 @@ impl Links {
 
     /// Changes what a link carries; 0 cuts it.
     pub(crate) fn set_capacity(&mut self, link: LinkId, capacity: f64) {
-        self.links[link as usize].capacity = rate(capacity);
+        self.all[link as usize].capacity = rate(capacity);
         self.touched.push(link);
-        for place in 0..self.links[link as usize].streams.len() {
-            self.want(self.links[link as usize].streams[place]);
+        for place in 0..self.all[link as usize].streams.len() {
+            self.want(self.all[link as usize].streams[place]);
         }
     }
 
@@ -153,7 +153,7 @@ impl Links {
     fn join(&mut self, id: StreamId) {
         let Stream { links, count, .. } = self.streams[id as usize];
         for (place, link) in links[..usize::from(count)].iter().enumerate() {
-            let streams = &mut self.links[*link as usize].streams;
+            let streams = &mut self.all[*link as usize].streams;
             self.streams[id as usize].slots[place] = streams.len() as u32;
             streams.push(id);
         }
@@ -164,11 +164,11 @@ impl Links {
     fn want(&mut self, id: StreamId) {
         let stream = &mut self.streams[id as usize];
         let (before, cap) = (stream.most, stream.cap);
-        let capacities = stream.crossed().iter().map(|link| self.links[*link as usize].capacity);
+        let capacities = stream.crossed().iter().map(|link| self.all[*link as usize].capacity);
         let most = capacities.fold(cap, f64::min);
         stream.most = most;
         for link in stream.crossed() {
-            let link = &mut self.links[*link as usize];
+            let link = &mut self.all[*link as usize];
             link.wanted = link.wanted - whole(before) + whole(most);
         }
         self.touched.extend(stream.crossed());
@@ -213,7 +213,8 @@ impl Stream {
 /// A number of bytes a second between none and [`RATE_MAX`]; no number is none.
 fn rate(bytes_per_second: f64) -> f64 {
     // Adding 0 makes -0 a 0: the order of bits is that of numbers then.
-    bytes_per_second.max(0.0).min(RATE_MAX) + 0.0
+    let rate = if bytes_per_second.is_nan() { 0.0 } else { bytes_per_second };
+    rate.clamp(0.0, RATE_MAX) + 0.0
 }
 
 /// A rate in whole bytes a second, rounded up.

@@ -24,24 +24,24 @@ impl Links {
         self.search += 1;
         let search = self.search;
         self.near.clear();
-        self.near_links.clear();
+        self.competing.clear();
         for id in self.touched.drain(..) {
-            let link = &mut self.links[id as usize];
+            let link = &mut self.all[id as usize];
             let was = link.tight;
             link.tight = link.is_tight();
             if (was || link.tight) && link.seen != search {
                 link.seen = search;
-                self.near_links.push(id);
+                self.competing.push(id);
             }
         }
         while let Some(id) = self.touched_streams.pop() {
             self.come_by(id);
         }
         let mut next = 0;
-        while let Some(link) = self.near_links.get(next).map(|link| *link as usize) {
+        while let Some(link) = self.competing.get(next).map(|link| *link as usize) {
             next += 1;
-            for place in 0..self.links[link].streams.len() {
-                self.come_by(self.links[link].streams[place]);
+            for place in 0..self.all[link].streams.len() {
+                self.come_by(self.all[link].streams[place]);
             }
         }
     }
@@ -56,10 +56,10 @@ impl Links {
         stream.open = true;
         self.near.push(id);
         for id in &stream.links[..usize::from(stream.count)] {
-            let link = &mut self.links[*id as usize];
+            let link = &mut self.all[*id as usize];
             if link.tight && link.seen != self.search {
                 link.seen = self.search;
-                self.near_links.push(*id);
+                self.competing.push(*id);
             }
         }
     }
@@ -68,8 +68,8 @@ impl Links {
     /// link has for each of its streams, or the least that a stream takes at most.
     fn fill(&mut self, changed: &mut Vec<StreamId>) {
         self.parts.clear();
-        for id in &self.near_links {
-            let link = &mut self.links[*id as usize];
+        for id in &self.competing {
+            let link = &mut self.all[*id as usize];
             link.left = link.capacity;
             link.open = link.streams.len() as u32;
             if link.open > 0 {
@@ -97,7 +97,7 @@ impl Links {
     /// given less: one that was put down before is looked at again.
     fn least_part(&mut self) -> Option<(f64, LinkId)> {
         while let Some(Reverse((bits, id))) = self.parts.pop() {
-            let link = &self.links[id as usize];
+            let link = &self.all[id as usize];
             if link.open == 0 {
                 continue;
             }
@@ -111,8 +111,8 @@ impl Links {
     }
 
     fn close_link(&mut self, link: LinkId, part: f64, changed: &mut Vec<StreamId>) {
-        for place in 0..self.links[link as usize].streams.len() {
-            let id = self.links[link as usize].streams[place];
+        for place in 0..self.all[link as usize].streams.len() {
+            let id = self.all[link as usize].streams[place];
             if self.streams[id as usize].open {
                 self.close(id, part, changed);
             }
@@ -127,7 +127,7 @@ impl Links {
             changed.push(id);
         }
         for link in &stream.links[..usize::from(stream.count)] {
-            let link = &mut self.links[*link as usize];
+            let link = &mut self.all[*link as usize];
             // Links that are not near have no streams to share among.
             if link.seen == self.search {
                 link.left = (link.left - rate).max(0.0) + 0.0;

@@ -25,7 +25,9 @@ fn plain(capacities: &[f64], streams: &[(Vec<LinkId>, f64)]) -> Vec<f64> {
             .map(|link| left(link, &rates).max(0.0) / users(link));
         let of_caps = open.iter().map(|i| streams[*i].1 - rates[*i]);
         let step = of_links.chain(of_caps).fold(f64::INFINITY, f64::min);
-        open.iter().for_each(|i| rates[*i] += step);
+        for index in &open {
+            rates[*index] += step;
+        }
         let is_full =
             |link: &u32| left(*link as usize, &rates) <= capacities[*link as usize] * 1e-12 + 1e-9;
         let before = open.len();

@@ -46,9 +46,9 @@ impl From<Links> for Written {
             cap: stream.cap,
             rate: stream.rate,
         };
-        let tight = (0..).zip(&links.links).filter(|(_, link)| link.tight).map(|(id, _)| id);
+        let tight = (0..).zip(&links.all).filter(|(_, link)| link.tight).map(|(id, _)| id);
         Self {
-            capacities: links.links.iter().map(|link| link.capacity).collect(),
+            capacities: links.all.iter().map(|link| link.capacity).collect(),
             tight: tight.collect(),
             streams: links.streams.iter().map(|s| s.used.then(|| written(s))).collect(),
             free: links.free,
@@ -86,7 +86,7 @@ impl TryFrom<Written> for Links {
             }
         }
         for link in written.tight {
-            made.links[link as usize].tight = true;
+            made.all[link as usize].tight = true;
         }
         made.free = if gaps.len() == written.free.len() { written.free } else { gaps };
         // Making them touched all of them.
