@@ -4,7 +4,7 @@
 //! lives -> arrivals (who comes, waits, leaves) -> room (which host) -> ordered | maxima (indices)
 //! ```
 //!
-//! Never here: what a migration does (`precopy`, `storm`), or the engine's seam (`cluster`).
+//! Never here: what a migration does (`copy`, `storm`), or the engine's seam (`cluster`).
 
 mod arrivals;
 mod maxima;

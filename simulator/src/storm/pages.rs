@@ -1,7 +1,7 @@
 //! QEMU's pre-copy of one guest's page classes, in closed form between two changes of its rate.
 //!
-//! The rule is that of `precopy`, which takes it a quantum at a time: pages to be sent are taken
-//! from all classes in proportion; what is written counts as far as its part of the log was
+//! The rule is that of `copy`, which takes it a quantum at a time: pages with content are taken
+//! from all classes in proportion, pages without lie behind them; what is written counts as far as its part of the log was
 //! cleared, that is as the pass has come by; once less is left than the bandwidth times the
 //! downtime limit, the bitmap is read, and the guest is stopped if what is to be sent then is no
 //! more. Within a pass the pace is constant, the part that the pass has come by rises evenly, and
@@ -77,11 +77,18 @@ struct Class {
     logged: f64,
 }
 
-/// How the sender gets on at one bandwidth, while the mixture of pages stays as it is.
+/// How the sender gets on with pages of one kind at one bandwidth.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     pages_per_second: f64,
     bytes_per_page: f64,
+}
+
+/// With content, and without.
+#[derive(Debug, Clone, Copy)]
+struct Paces {
+    content: Pace,
+    zero: Pace,
 }
 
 impl Pages {
@@ -122,24 +129,44 @@ impl Pages {
     }
 
     pub(super) fn advance(&mut self, seconds: f64, rate: f64) {
-        let pace = self.pace(rate);
-        match self.stage {
-            Stage::Copying => {
-                self.write(seconds, pace);
-                self.send(seconds, pace);
+        let copies = self.stage == Stage::Copying;
+        if !copies && self.stage != Stage::Stopped {
+            return;
+        }
+        let Some(Paces { content, zero }) = self.paces(rate) else {
+            if copies {
+                self.write(seconds, 0.0, 0.0);
             }
-            Stage::Stopped => self.send(seconds, pace),
-            Stage::Setup | Stage::Devices => {}
+            return;
+        };
+        let first = seconds.min(self.content() / content.pages_per_second);
+        for (span, pace, left) in
+            [(first, content, self.content()), (seconds - first, zero, self.zero)]
+        {
+            if span <= 0.0 {
+                continue;
+            }
+            if copies {
+                self.write(span, pace.pages_per_second, left);
+            }
+            self.take(pace.pages_per_second * span);
         }
     }
 
     pub(super) fn next(&self, rate: f64) -> Option<Span> {
-        let pace = self.pace(rate)?;
+        let paces = self.paces(rate)?;
         if self.stage != Stage::Copying {
-            return Some(Span::from_seconds_f64(self.pending() / pace.pages_per_second));
+            return Some(Span::from_seconds_f64(self.seconds_for(self.pending(), paces)));
         }
-        let above = self.pending() - self.threshold(pace);
-        let quanta = (above / (pace.pages_per_second * self.constants.quantum)).floor() + 1.0;
+        // What is left when the last page with content goes decides which threshold is met first.
+        let above = self.pending() - self.threshold(paces.content);
+        let above = if above < self.content() {
+            above
+        } else {
+            self.pending() - self.threshold(paces.zero)
+        };
+        let seconds = self.seconds_for(above.max(0.0), paces);
+        let quanta = (seconds / self.constants.quantum).floor() + 1.0;
         Some(Span::from_seconds_f64(quanta.clamp(1.0, QUANTA_MAX) * self.constants.quantum))
     }
 
@@ -181,9 +208,9 @@ impl Pages {
 
     /// Reads the bitmap if little enough is left, and says whether the guest is to be stopped.
     fn stops(&mut self, rate: f64) -> bool {
-        let Some(threshold) = self.pace(rate).map(|pace| self.threshold(pace)) else {
-            return false;
-        };
+        let Some(paces) = self.paces(rate) else { return false };
+        let goes = if self.content() > 0.0 || self.zero <= 0.0 { paces.content } else { paces.zero };
+        let threshold = self.threshold(goes);
         if self.pending() >= threshold {
             return false;
         }
@@ -195,20 +222,35 @@ impl Pages {
     }
 
     fn pending(&self) -> f64 {
-        self.classes.iter().map(|class| class.pending).sum::<f64>() + self.rest + self.zero
+        self.content() + self.zero
     }
 
-    /// Pages and bytes a second at `rate`. A zero page costs few bytes and the time to find it.
-    fn pace(&self, rate: f64) -> Option<Pace> {
+    /// Pages with content that are to be sent.
+    fn content(&self) -> f64 {
+        self.classes.iter().map(|class| class.pending).sum::<f64>() + self.rest
+    }
+
+    /// How pages go at `rate`. A zero page costs few bytes and the time to find it.
+    fn paces(&self, rate: f64) -> Option<Paces> {
         if rate <= 0.0 {
             return None;
         }
         let Constants { page, zero_page, zero_pages_per_second, .. } = self.constants;
-        let pending = self.pending();
-        let zero = if pending > 0.0 { self.zero / pending } else { 0.0 };
-        let bytes_per_page = page * (1.0 - zero) + zero_page * zero;
-        let pages_per_second = 1.0 / (bytes_per_page / rate + zero / zero_pages_per_second);
-        Some(Pace { pages_per_second, bytes_per_page })
+        let pace = |bytes_per_page: f64, seconds: f64| Pace {
+            pages_per_second: 1.0 / (bytes_per_page / rate + seconds),
+            bytes_per_page,
+        };
+        Some(Paces {
+            content: pace(page, 0.0),
+            zero: pace(zero_page, 1.0 / zero_pages_per_second),
+        })
+    }
+
+    /// How long the next `pages` to be sent take.
+    fn seconds_for(&self, pages: f64, paces: Paces) -> f64 {
+        let content = pages.min(self.content());
+        content / paces.content.pages_per_second
+            + (pages - content) / paces.zero.pages_per_second
     }
 
     fn threshold(&self, pace: Pace) -> f64 {
@@ -216,38 +258,32 @@ impl Pages {
         bytes_per_second * self.constants.downtime_limit / GUEST_PAGE.as_f64()
     }
 
-    fn send(&mut self, seconds: f64, pace: Option<Pace>) {
-        self.take(pace.map_or(0.0, |pace| pace.pages_per_second * seconds));
-    }
-
-    /// Takes up to `pages` from everything pending, in proportion.
+    /// Takes up to `pages`: those with content in proportion, then those without.
     fn take(&mut self, pages: f64) {
-        let pending = self.pending();
-        if pending <= 0.0 {
-            return;
-        }
-        let taken = pages.min(pending);
-        let stays = 1.0 - taken / pending;
-        let zero = self.zero * (1.0 - stays);
+        let content = self.content();
         let Constants { page, zero_page, .. } = self.constants;
-        self.sent += (taken - zero) * page + zero * zero_page;
-        self.pass_sent += taken;
-        self.zero *= stays;
-        self.rest *= stays;
-        for class in &mut self.classes {
-            class.pending *= stays;
+        let taken = pages.min(content);
+        if content > 0.0 {
+            let stays = 1.0 - taken / content;
+            self.rest *= stays;
+            for class in &mut self.classes {
+                class.pending *= stays;
+            }
         }
+        let zero = (pages - taken).min(self.zero).max(0.0);
+        self.zero -= zero;
+        self.sent += taken * page + zero * zero_page;
+        self.pass_sent += taken + zero;
     }
 
-    /// What the guest writes in `seconds` from now, in which pages are sent at `pace`.
-    fn write(&mut self, seconds: f64, pace: Option<Pace>) {
-        let pages_per_second = pace.map_or(0.0, |pace| pace.pages_per_second);
+    /// What the guest writes in `seconds` from now, in which up to `left` pages are sent.
+    fn write(&mut self, seconds: f64, pages_per_second: f64, left: f64) {
         let pass = self.pass.max(1.0);
         let cleared = (self.pass_sent / pass + self.constants.chunk_share).min(1.0);
         // Clearing goes on until all is cleared or all is sent.
         let speed = pages_per_second / pass;
         let rising = if speed > 0.0 {
-            let sent = self.pending() / pages_per_second;
+            let sent = left / pages_per_second;
             ((1.0 - cleared) / speed).min(sent).min(seconds)
         } else {
             0.0

@@ -1,11 +1,12 @@
 use proptest::prelude::*;
 use whimbrel_core::{
     cluster::DirtyReading,
+    settings::{MigrationSettings, QemuVersion},
     units::{Bytes, BytesPerSecond},
 };
 
 use super::*;
-use crate::precopy::PreCopy;
+use crate::copy::{Copy, Turn, classes::ClassBitmap};
 
 /// What a migration comes to: seconds of copying, seconds of stopped pages, bytes, rounds.
 type Came = Option<(f64, f64, f64, u64)>;
@@ -57,12 +58,14 @@ fn in_closed_form(guest: &StormGuest, limit: Span, rates: &[f64; 2]) -> Came {
     None
 }
 
-/// The same by `precopy`, which goes a quantum at a time.
+/// The same by `copy`, which goes a quantum at a time.
 fn by_quanta(guest: &StormGuest, limit: Span, rates: &[f64; 2]) -> Came {
     let physics = Physics::default();
     let StormGuest { memory, touched, dirty, .. } = guest;
     let memory = GuestMemory::new(*memory, *touched, dirty, BytesPerSecond::mib(10));
-    let mut copy = PreCopy::new(&memory, limit, &physics);
+    let settings = MigrationSettings { downtime_limit: limit, ..MigrationSettings::default() };
+    let bitmap = ClassBitmap::new(&memory, None, &physics);
+    let mut copy = Copy::new(bitmap, &settings, QemuVersion::default(), &physics);
     let (mut now, mut turn) = (0.0, 0);
     while now < SECONDS_MAX {
         let change = 1.5 * (turn + 1) as f64 - now;
@@ -71,9 +74,9 @@ fn by_quanta(guest: &StormGuest, limit: Span, rates: &[f64; 2]) -> Came {
         let step = next.min(change);
         copy.advance(Span::from_seconds_f64(step), rate);
         now += step;
-        if next <= change && copy.switches_over(rate) {
+        if next <= change && copy.consider(rate) == Turn::SwitchesOver {
             // The first reading, at the start, is none of a round.
-            let rounds = copy.syncs() - 1;
+            let rounds = copy.reads() - 1;
             let stopped = copy.finish(rate).as_seconds_f64();
             return Some((now, stopped, copy.transferred().as_f64(), rounds));
         }
