@@ -30,8 +30,8 @@ pub(crate) trait Writer {
     /// of its writing that it got done, 0..=1.
     fn write(&mut self, seconds: f64, available: f64, write: impl FnMut(usize) -> bool) -> f64;
 
-    /// Bytes of a page that a difference has to say after it was rewritten.
-    fn delta_bytes(&self, page: Holds) -> f64;
+    /// Bytes that a difference says of a page that it rewrote.
+    fn delta_bytes(&self) -> f64;
 }
 
 /// Memory page by page with its bitmap.
@@ -114,8 +114,7 @@ impl<W: Writer> PageBitmap<W> {
             return Sent { bytes, seconds, normal: 1.0, ..Sent::default() };
         };
         if cache.has(page, lot.reads) {
-            let holds = self.holds.get(page).copied().unwrap_or(Holds::Random);
-            let delta_bytes = self.writer.delta_bytes(holds);
+            let delta_bytes = self.writer.delta_bytes();
             let Cost { bytes, seconds } = lot.costs.difference(delta_bytes);
             return Sent { bytes, seconds, deltas: 1.0, delta_bytes, ..Sent::default() };
         }

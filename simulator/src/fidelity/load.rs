@@ -157,6 +157,11 @@ fn phases(list: &str) -> Option<Vec<(f64, f64)>> {
 }
 
 impl Load {
+    /// Whether its rate changes with time.
+    pub fn swings(&self) -> bool {
+        self.shape != Shape::Constant
+    }
+
     /// Rewrites a second, in pages, `millis` after the shape began.
     pub fn rate_at(&self, millis: f64) -> f64 {
         let within = |period: f64| if period > 0.0 { millis.rem_euclid(period) } else { millis };

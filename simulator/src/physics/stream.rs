@@ -50,8 +50,6 @@ pub struct StreamPhysics {
     pub device_state: Bytes,
     /// What a migration that encrypts spends on handshakes before its first page.
     pub tls_setup: Span,
-    /// The same for each channel beyond the first.
-    pub tls_channel_setup: Span,
     /// From the moment that post-copy is possible until it is asked for: the job is polled.
     pub post_copy_poll: Span,
     /// What one range of stale pages adds to post-copy's downtime. Source: 74 ms with about
@@ -71,15 +69,15 @@ impl Default for StreamPhysics {
         let mib = BytesPerSecond::mib;
         Self {
             pages_a_flush: 32,
-            period_overrun: Span::from_micros(900),
+            period_overrun: Span::from_micros(200),
             look_up: Span::from_millis(50),
             packet_pages: 128,
-            packets_beyond: 1.0,
+            packets_beyond: 0.5,
             tls_stream: mib(150),
-            zlib: [mib(16), mib(40)],
-            zstd: [mib(200), mib(200)],
-            zlib_left: [Share::ONE, Share::clamped(0.22)],
-            zstd_left: [Share::ONE, Share::clamped(0.2)],
+            zlib: [mib(23), mib(56)],
+            zstd: [mib(140), mib(200)],
+            zlib_left: [Share::ONE, Share::clamped(0.17)],
+            zstd_left: [Share::ONE, Share::clamped(0.17)],
             free_cores: 4,
             xbzrle_pages_per_second: 250_000.0,
             text_share: Share::clamped(0.5),
@@ -87,8 +85,7 @@ impl Default for StreamPhysics {
             socket_queue: Bytes::mib(1),
             link_queue: Span::from_millis(100),
             device_state: Bytes::new(65_536),
-            tls_setup: Span::from_millis(290),
-            tls_channel_setup: Span::from_millis(80),
+            tls_setup: Span::from_millis(150),
             post_copy_poll: Span::from_millis(50),
             discard_a_range: Span::from_micros(1),
             fault_wait: Span::from_micros(400),
