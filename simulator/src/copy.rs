@@ -69,7 +69,7 @@ pub(crate) struct Copy<B> {
     pace: Pace,
     mode: Mode,
     downtime_limit: f64,
-    reads_before_post_copy: u64,
+    reads_before_move: u64,
     post_copy_poll: f64,
     discard_a_range: f64,
     at_equality: bool,
@@ -110,7 +110,7 @@ impl<B: Bitmap> Copy<B> {
             pace: Pace::new(settings, physics),
             mode: settings.mode,
             downtime_limit: settings.downtime_limit.as_seconds_f64(),
-            reads_before_post_copy: settings.reads_before_post_copy.into(),
+            reads_before_move: settings.reads_before_post_copy.into(),
             post_copy_poll: physics.stream.post_copy_poll.as_seconds_f64(),
             discard_a_range: physics.stream.discard_a_range.as_seconds_f64(),
             at_equality: qemu >= SWITCHES_AT_EQUALITY,
@@ -131,11 +131,6 @@ impl<B: Bitmap> Copy<B> {
         self.host_gives = share.clamp(0.0, 1.0);
     }
 
-    /// What the host gives the guest, 0..=1.
-    pub(crate) fn given(&self) -> f64 {
-        self.host_gives
-    }
-
     /// Changes the downtime limit of the running migration.
     pub(crate) fn set_downtime_limit(&mut self, limit: Span) {
         self.downtime_limit = limit.as_seconds_f64();
@@ -150,8 +145,13 @@ impl<B: Bitmap> Copy<B> {
             if rate > 0.0 {
                 let costs = self.pace.costs(rate);
                 step = left.min(self.bitmap.longest_step(&costs).max(self.pace.period));
-                let lot =
-                    Lot { seconds: step, budget: f64::INFINITY, grain: 1, costs, reads: self.reads };
+                let lot = Lot {
+                    seconds: step,
+                    budget: f64::INFINITY,
+                    grain: 1,
+                    costs,
+                    reads: self.reads,
+                };
                 self.sent += self.bitmap.send(&lot);
             }
             self.guest_writes(step);
@@ -215,7 +215,7 @@ impl<B: Bitmap> Copy<B> {
     }
 
     fn is_wanted_at_target(&self) -> bool {
-        self.mode == Mode::PostCopy && self.reads > self.reads_before_post_copy
+        self.mode == Mode::PostCopy && self.reads > self.reads_before_move
     }
 
     /// Considers the switch-over at `rate`: reads the bitmap if little enough is left, and says

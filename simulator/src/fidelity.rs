@@ -84,12 +84,7 @@ pub enum Resolution {
 }
 
 /// Replays `cases` under `physics`, with the means of what is drawn, in their order.
-pub fn replay(
-    cases: &[Case],
-    resolution: Resolution,
-    physics: &Physics,
-    seed: u64,
-) -> Vec<Ending> {
+pub fn replay(cases: &[Case], resolution: Resolution, physics: &Physics, seed: u64) -> Vec<Ending> {
     let streams = Streams::new(seed);
     let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     let mut alone = Vec::new();

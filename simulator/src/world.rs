@@ -59,6 +59,8 @@ pub(crate) struct HostTruth {
     pub(crate) slowed_to: Option<BytesPerSecond>,
     pub(crate) processes: BTreeMap<usize, DomainState>,
     pub(crate) meter: Meter,
+    /// Part of what is asked of it that it gave when its guests' copies were last told, 0..=1.
+    pub(crate) share_told: f64,
     /// CPU that guests wanted here and did not get, by guest, in the meter's unit.
     stolen: BTreeMap<usize, u128>,
 }
@@ -268,8 +270,7 @@ impl World {
     pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
         let vm = &self.vms[vm];
         let touched = vm.content.into_iter().chain(vm.resident).min();
-        let memory =
-            GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
+        let memory = GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
         let vcpus = MilliCores::cores(vm.vcpus.into()).as_cores_f64();
         // A guest that hardly computes writes all the same.
         let needs = (vm.cpu.as_cores_f64() / vcpus).clamp(NEEDS_LEAST, 1.0);
@@ -301,6 +302,7 @@ impl HostTruth {
             slowed_to: None,
             processes: BTreeMap::new(),
             meter: Meter::new(host.cpu, now),
+            share_told: 1.0,
             stolen: BTreeMap::new(),
         }
     }

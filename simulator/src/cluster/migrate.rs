@@ -209,11 +209,7 @@ impl SimCluster {
         let (vm, from, before) = (migration.vm, migration.from, migration.rate);
         // What a full link has queued goes before the rest; post-copy does not count it.
         let waits = phase == Phase::SwitchingOver && !migration.copy.is_capped(before);
-        let queued = if !waits || before <= 0.0 {
-            Span::ZERO
-        } else {
-            self.physics.queue(before)
-        };
+        let queued = if !waits || before <= 0.0 { Span::ZERO } else { self.physics.queue(before) };
         self.world.place(from, vm, DomainState::Outgoing, now);
         self.cpu_changes(from);
         // QEMU lifts its cap for the last pages.
@@ -236,6 +232,7 @@ impl SimCluster {
         let migration = &mut self.migrations[index];
         migration.phase = Phase::Serving;
         migration.settled_at = now;
+        migration.copy.host_gives(self.world.hosts[migration.to].meter.share());
         let (vm, to) = (migration.vm, migration.to);
         let (order, remaining) = (migration.order.id.clone(), migration.copy.remaining());
         self.world.place(to, vm, DomainState::Running, now);
@@ -343,10 +340,8 @@ impl SimCluster {
     pub(super) fn resume(&mut self) {
         for place in 0..self.active.len() {
             let migration = &self.migrations[self.active[place]];
-            let waits = matches!(
-                migration.phase,
-                Phase::Preparing | Phase::SwitchingOver | Phase::Moving
-            );
+            let waits =
+                matches!(migration.phase, Phase::Preparing | Phase::SwitchingOver | Phase::Moving);
             if waits && migration.due <= self.agenda.now() {
                 self.step_after(self.active[place], Span::ZERO);
             }
@@ -391,7 +386,7 @@ impl SimCluster {
         let migration = &mut self.migrations[index];
         let wait = match migration.phase {
             Phase::Copying => migration.copy.next_check(migration.rate),
-            Phase::Serving => migration.copy.served_in(migration.rate),
+            Phase::Serving => migration.copy.served_in(migration.rate, &self.physics),
             _ => return,
         };
         migration.turn += 1;

@@ -158,6 +158,7 @@ impl Bitmap for ClassBitmap {
         let mut sent = Sent::default();
         let pending = self.content_pending();
         let (cost, hits) = self.content_cost(&lot.costs);
+        let lot = &flushed(lot, cost);
         if pending > 0.0 {
             let pages = affordable(cost, lot, &sent).min(pending);
             self.take(pages / pending);
@@ -234,11 +235,23 @@ impl Bitmap for ClassBitmap {
             faults += pulled;
         }
         let whole = lot.costs.text.mixed(self.memory.text_share, lot.costs.random);
-        let (bytes, seconds) = (faults * whole.bytes, faults * whole.seconds);
-        sent += Sent { bytes, seconds, normal: faults, ..Sent::default() };
+        let pending = self.pending();
+        sent += Sent { bytes: faults * whole.bytes, normal: faults, ..Sent::default() };
         sent += self.send(lot);
+        // The last of it comes in the part of the time that it takes of budget or link.
+        let taken = (sent.bytes / lot.budget).max(sent.seconds / lot.seconds);
+        let part = if self.pending() > 0.0 { 1.0 } else { taken };
+        sent.seconds = if pending > 0.0 { lot.seconds * part.min(1.0) } else { 0.0 };
         (sent, faults)
     }
+}
+
+/// `lot` with its budget rounded up to whole buffers of pages of `cost`: it is looked at when they
+/// are flushed.
+fn flushed(lot: &Lot, cost: Cost) -> Lot {
+    let buffer = f64::from(lot.grain.max(1)) * cost.bytes;
+    let full = lot.budget.is_finite() && lot.budget > 0.0 && lot.grain > 1;
+    Lot { budget: if full { (lot.budget / buffer).ceil() * buffer } else { lot.budget }, ..*lot }
 }
 
 /// Pages of `cost` that `lot` still has room for after `sent`.

@@ -24,7 +24,7 @@ pub(crate) enum Holds {
 }
 
 /// A guest that writes pages.
-pub(crate) trait Writer {
+pub(crate) trait Writer: Clone {
     /// Lets `seconds` pass with `available` of its vCPUs' time, 0..=1, and calls `write` with each
     /// page that it writes, in order, until that says that the guest has to wait. Returns the part
     /// of its writing that it got done, 0..=1.
@@ -225,12 +225,7 @@ impl<W: Writer> Bitmap for PageBitmap<W> {
 impl<W: Writer> PageBitmap<W> {
     /// Pages that the guest comes to within `step` and has to wait for, while it has not waited
     /// for all of the step. What it waits is added to `waited`, which is at most 0 where it runs.
-    fn missed(
-        &mut self,
-        step: f64,
-        wait_seconds: f64,
-        waited: &mut f64,
-    ) -> Vec<usize> {
+    fn missed(&mut self, step: f64, wait_seconds: f64, waited: &mut f64) -> Vec<usize> {
         let mut missed = Vec::new();
         *waited = waited.max(-step);
         let dirty = &self.dirty;

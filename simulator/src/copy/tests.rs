@@ -151,7 +151,7 @@ fn post_copy_moves_the_guest_and_its_memory_follows() {
         copy.move_guest();
         let mut served = 0.0;
         while copy.remaining() > Bytes::ZERO {
-            let wait = copy.served_in(FAST).unwrap();
+            let wait = copy.served_in(FAST, &physics()).unwrap();
             let before = copy.clock_seconds();
             copy.serve(wait, FAST, &physics());
             served += copy.clock_seconds() - before;
@@ -166,8 +166,7 @@ fn post_copy_moves_the_guest_and_its_memory_follows() {
 #[test]
 fn differences_are_sent_from_the_second_time_on() {
     let cache = Bytes::mib(256);
-    let settings =
-        MigrationSettings { compression: Compression::Xbzrle { cache }, ..capped(30) };
+    let settings = MigrationSettings { compression: Compression::Xbzrle { cache }, ..capped(30) };
     let memory = guest(50.0).holding(&physics().stream);
     let Ended { copy, .. } = run(&memory, &settings, FAST).unwrap();
     assert!(copy.sent().deltas > 1000.0, "{:?}", copy.sent());
@@ -192,7 +191,8 @@ fn processors_hold_what_the_link_does_not() {
     let cores = f64::from(physics.stream.free_cores);
     let many = MigrationSettings { channels: 200, ..encrypted };
     assert!((demand(&many) - cores * tls).abs() < 1.0);
-    let zlib = MigrationSettings { channels: 2, compression: Compression::Zlib, ..Default::default() };
+    let zlib =
+        MigrationSettings { channels: 2, compression: Compression::Zlib, ..Default::default() };
     let expected = 2.0 * physics.stream.zlib[0].as_f64() * 4104.0 / 4096.0;
     assert!((demand(&zlib) / expected - 1.0).abs() < 1e-3);
     assert!(demand(&MigrationSettings::default()).is_infinite());

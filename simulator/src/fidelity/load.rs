@@ -139,8 +139,19 @@ impl FromStr for Load {
 
 /// Every key that a load may have; `busy` costs processor time that no migration depends on.
 const KEYS: [&str; 13] = [
-    "rate", "amp", "period", "shape", "phases", "ws", "hot_mib", "hot_share", "order", "touch",
-    "plain", "zero", "busy",
+    "rate",
+    "amp",
+    "period",
+    "shape",
+    "phases",
+    "ws",
+    "hot_mib",
+    "hot_share",
+    "order",
+    "touch",
+    "plain",
+    "zero",
+    "busy",
 ];
 
 /// Largest working set, in MiB: guests are stepped page by page.
