@@ -31,7 +31,7 @@ impl Physics {
                 zstd_left: left,
                 free_cores: 2,
                 socket_queue: Bytes::mib(1),
-                link_queue: Span::from_micros(23_700),
+                link_queue: Span::from_millis(40),
                 fault_wait: Span::from_micros(175),
                 ..StreamPhysics::default()
             },
