@@ -72,6 +72,7 @@ pub(crate) struct Copy<B> {
     reads_before_move: u64,
     post_copy_poll: f64,
     discard_a_range: f64,
+    log_write: f64,
     at_equality: bool,
     /// Seconds since the first page could be sent.
     clock: f64,
@@ -82,7 +83,7 @@ pub(crate) struct Copy<B> {
     evaluation: Evaluation,
     /// Part of its vCPUs' time that the host gives the guest, 0..=1.
     host_gives: f64,
-    /// Seconds of the guest's writing that were lost, to throttle and host.
+    /// Seconds of the guest's writing that were lost.
     lost: f64,
     /// When post-copy was asked for.
     asked_at: Option<f64>,
@@ -113,6 +114,7 @@ impl<B: Bitmap> Copy<B> {
             reads_before_move: settings.reads_before_post_copy.into(),
             post_copy_poll: physics.stream.post_copy_poll.as_seconds_f64(),
             discard_a_range: physics.stream.discard_a_range.as_seconds_f64(),
+            log_write: physics.stream.log_write.as_seconds_f64(),
             at_equality: qemu >= SWITCHES_AT_EQUALITY,
             clock: 0.0,
             period: Period::default(),
@@ -255,6 +257,8 @@ impl<B: Bitmap> Copy<B> {
     fn read_bitmap(&mut self) {
         let new = self.bitmap.synchronise();
         self.reads += 1;
+        // Each of them was caught once by the log.
+        self.lost += new * self.log_write;
         self.evaluation.note_read(self.clock, new, self.sent.bytes);
     }
 
@@ -275,9 +279,10 @@ impl<B: Bitmap> Copy<B> {
         Span::from_seconds_f64(sent.seconds)
     }
 
-    /// Whether the stream is held by its cap, rather than by a link that gives `rate`.
-    pub(crate) fn is_capped(&self, rate: f64) -> bool {
-        self.pace.capped_rate() <= rate
+    /// Whether a link that gives `rate` is what holds the stream, rather than its cap or its
+    /// processors: bytes queue up before it then.
+    pub(crate) fn fills(&self, rate: f64) -> bool {
+        rate < self.demand() * (1.0 - 1e-9)
     }
 
     /// The most that the stream asks of a link, bytes a second: its cap, or what its processors
@@ -322,7 +327,8 @@ impl<B: Bitmap> Copy<B> {
         self.evaluation.percent()
     }
 
-    /// Seconds of its writing that the guest did not get done, to throttle, host and faults.
+    /// Seconds of its writing that the guest did not get done, to the dirty log, throttle, host and
+    /// missing pages.
     pub(crate) fn lost_seconds(&self) -> f64 {
         self.lost
     }

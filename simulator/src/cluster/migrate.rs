@@ -208,8 +208,9 @@ impl SimCluster {
         migration.phase = phase;
         let (vm, from, before) = (migration.vm, migration.from, migration.rate);
         // What a full link has queued goes before the rest; post-copy does not count it.
-        let waits = phase == Phase::SwitchingOver && !migration.copy.is_capped(before);
-        let queued = if !waits || before <= 0.0 { Span::ZERO } else { self.physics.queue(before) };
+        let full = before > 0.0 && migration.copy.fills(before / migration.draws.efficiency);
+        let waits = full && phase == Phase::SwitchingOver;
+        let queued = if waits { self.physics.queue(before) } else { Span::ZERO };
         self.world.place(from, vm, DomainState::Outgoing, now);
         self.cpu_changes(from);
         // QEMU lifts its cap for the last pages.

@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_phase_goes_on_and_back() {
         let load: Load = "rate=4 ws=4 shape=sine amp=4 period=10000".parse().unwrap();
-        let at = |seconds| Timestamp::from_micros(1_000_000 * seconds);
+        let at = |seconds: u64| Timestamp::from_micros(1_000_000 * seconds);
         let seconds = Span::from_seconds;
         for (moment, phase) in [(100, 3), (108, 1), (98, 1), (96, 9), (83, 6)] {
             assert_eq!(load.phase(seconds(3), at(100), at(moment)), seconds(phase), "{moment}");

@@ -129,7 +129,7 @@ impl<'a, B: LabGuest> Run<'a, B> {
 
     /// What a full link has queued goes before what the guest waits for.
     fn queued(&self, rate: f64) -> Span {
-        if self.copy.is_capped(rate) { Span::ZERO } else { self.physics.queue(rate) }
+        if self.copy.fills(rate) { self.physics.queue(rate) } else { Span::ZERO }
     }
 
     fn stop(&mut self, stopped: Span) {

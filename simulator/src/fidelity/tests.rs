@@ -1,5 +1,6 @@
 //! The lab's guests without a recording: what a replay must hold, and that both resolutions agree.
 
+use proptest::prelude::*;
 use whimbrel_core::settings::Throttle;
 
 use super::*;
@@ -108,4 +109,38 @@ fn the_same_seed_gives_the_same_endings() {
     let cases: Vec<Case> = LOADS.into_iter().map(case).collect();
     let run = |seed| replay(&cases, Resolution::Pages, &Physics::laboratory(), seed);
     assert_eq!(run(3), run(3));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_the_load(
+        rate in 0_u32..60_000,
+        working_set in 1_u32..60,
+        zero in 0_u32..90,
+        random in any::<bool>(),
+        cap in 5_u64..100,
+        limit_millis in 20_u64..1000,
+        mode in prop::sample::select(vec![Mode::PreCopy, Mode::AutoConverge, Mode::PostCopy]),
+    ) {
+        let order = if random { "rand" } else { "seq" };
+        let words = format!("rate={rate} ws={working_set} zero={zero} order={order} touch=64");
+        let mut case = Case { memory: Bytes::mib(72), ..case(&words) };
+        case.settings.mode = mode;
+        case.settings.bandwidth_limit = Some(BytesPerSecond::mib(cap));
+        case.settings.downtime_limit = Span::from_millis(limit_millis);
+        for resolution in [Resolution::Pages, Resolution::Classes] {
+            let ending = ended(&case, resolution);
+            if ending.arrived {
+                // What changed since QEMU last knew its bandwidth, the device and the stale list.
+                let most = limit_millis as f64 * 1.1 + 30.0;
+                let stopped = ending.downtime.as_seconds_f64() * 1e3;
+                prop_assert!(stopped <= most, "{resolution:?}: {ending:?}");
+                prop_assert!(ending.transferred >= Bytes::mib(working_set.into()), "{ending:?}");
+                let least = f64::from(working_set) / (cap as f64 * 1.05);
+                prop_assert!(mode != Mode::PreCopy || seconds(&ending) >= least - 1.0);
+            }
+        }
+    }
 }

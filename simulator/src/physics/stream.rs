@@ -44,7 +44,8 @@ pub struct StreamPhysics {
     /// What the sender's socket holds when QEMU believes it sent, on a link that is full.
     /// Source: the laboratory's learning guests; Linux lets it grow to 4 MiB.
     pub socket_queue: Bytes,
-    /// Time that bytes wait in a shaper before a link that is full.
+    /// Time that bytes wait in a shaper or a NIC before a link that is full. An assumption: Linux
+    /// keeps a NIC's own queue to some milliseconds.
     pub link_queue: Span,
     /// Device state on the wire.
     pub device_state: Bytes,
@@ -58,6 +59,9 @@ pub struct StreamPhysics {
     /// Time that a guest waits for one page after the switch, beside the page's own on the wire.
     /// Source: 0.25 to 0.6 ms in published logs.
     pub fault_wait: Span,
+    /// What the first write to a page costs its guest after the dirty log was cleared: it is caught
+    /// once. An assumption of an exit and a page-table walk.
+    pub log_write: Span,
     /// Core-seconds that the sender spends on a GiB of plain stream.
     pub sender_core_seconds_a_gib: f64,
     /// The same of the receiver.
@@ -83,12 +87,13 @@ impl Default for StreamPhysics {
             text_share: Share::clamped(0.5),
             delta: Bytes::new(512),
             socket_queue: Bytes::mib(1),
-            link_queue: Span::from_millis(100),
+            link_queue: Span::from_millis(5),
             device_state: Bytes::new(65_536),
             tls_setup: Span::from_millis(150),
             post_copy_poll: Span::from_millis(50),
             discard_a_range: Span::from_micros(1),
             fault_wait: Span::from_micros(400),
+            log_write: Span::from_micros(2),
             sender_core_seconds_a_gib: 1.0,
             receiver_core_seconds_a_gib: 1.0,
         }
