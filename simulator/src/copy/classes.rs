@@ -24,11 +24,13 @@ pub(crate) struct ClassBitmap {
     rest: f64,
     rest_pending: f64,
     zero_pending: f64,
-    /// Pages to send when the bitmap was last read, and how many of them were sent.
+    /// Pages with content to send when the bitmap was last read, and how many of them were sent.
     pass_pages: f64,
     pass_sent: f64,
-    /// Part of the guest's memory whose log is cleared together.
+    /// Part of the pages with content whose log is cleared together.
     chunk_share: f64,
+    /// Everything was sent once.
+    passed: bool,
     /// Pages that an xbzrle cache still has room for; `None` without a cache.
     cache_room: Option<f64>,
 }
@@ -54,16 +56,17 @@ impl ClassBitmap {
     /// The state after setup: every page is to be sent. `cache_pages` are what an xbzrle cache
     /// holds.
     pub(crate) fn new(memory: &GuestMemory, cache_pages: Option<f64>, physics: &Physics) -> Self {
-        let total = memory.total_pages.max(1.0);
+        let content = (memory.total_pages - memory.zero_pages).max(1.0);
         let rest = resting(memory);
         Self {
             classes: memory.classes.iter().map(|class| ClassState::all(*class)).collect(),
             rest,
             rest_pending: rest,
             zero_pending: memory.zero_pages,
-            pass_pages: total,
+            pass_pages: content,
             pass_sent: 0.0,
-            chunk_share: physics.log_clear_chunk.as_f64() / GUEST_PAGE.as_f64() / total,
+            chunk_share: physics.log_clear_chunk.as_f64() / GUEST_PAGE.as_f64() / content,
+            passed: false,
             cache_room: cache_pages,
             memory: memory.clone(),
         }
@@ -125,7 +128,7 @@ impl ClassBitmap {
             let taken = state.pending * sent;
             state.pending -= taken;
             if let Some(room) = &mut self.cache_room
-                && self.pass_pages < self.memory.total_pages
+                && self.passed
             {
                 // Only what is sent again enters the cache, once.
                 let new = (taken * (1.0 - state.cached / state.class.pages)).clamp(0.0, *room);
@@ -177,7 +180,6 @@ impl Bitmap for ClassBitmap {
             let cost = lot.costs.zero;
             let zero = affordable(cost, lot, &sent).min(self.zero_pending);
             self.zero_pending -= zero;
-            self.pass_sent += zero;
             let (bytes, seconds) = (zero * cost.bytes, zero * cost.seconds);
             sent += Sent { bytes, seconds, zero, ..Sent::default() };
         }
@@ -195,8 +197,9 @@ impl Bitmap for ClassBitmap {
 
     fn synchronise(&mut self) -> f64 {
         let new = self.classes.iter_mut().map(ClassState::synchronise).sum();
-        self.pass_pages = self.pending();
+        self.pass_pages = self.content_pending();
         self.pass_sent = 0.0;
+        self.passed = true;
         new
     }
 

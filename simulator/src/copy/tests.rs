@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use whimbrel_core::{
     cluster::DirtyReading,
     settings::{Compression, Transport},
-    units::{BytesPerSecond, Timestamp},
+    units::{Bytes, BytesPerSecond, Timestamp},
 };
 
 use super::{classes::ClassBitmap, *};
@@ -42,12 +42,20 @@ fn physics() -> Physics {
 }
 
 fn start(memory: &GuestMemory, settings: &MigrationSettings) -> Copy<ClassBitmap> {
+    start_with(&physics(), memory, settings)
+}
+
+fn start_with(
+    physics: &Physics,
+    memory: &GuestMemory,
+    settings: &MigrationSettings,
+) -> Copy<ClassBitmap> {
     let cache = match settings.compression {
         Compression::Xbzrle { cache } => Some(cache.as_f64() / 4096.0),
         _ => None,
     };
-    let bitmap = ClassBitmap::new(memory, cache, &physics());
-    Copy::new(bitmap, settings, QemuVersion::new(10, 0), &physics())
+    let bitmap = ClassBitmap::new(memory, cache, physics);
+    Copy::new(bitmap, settings, QemuVersion::new(10, 0), physics)
 }
 
 /// A copy that ended, after so many seconds and by this turn.
@@ -103,6 +111,57 @@ fn busy_guests_take_the_times_and_rounds_of_the_lab() {
         assert!(copy.reads().abs_diff(reads) <= reads / 3, "{} reads", copy.reads());
     }
     assert!(run(&guest(50.0), &capped(30), FAST).is_none());
+}
+
+/// A database guest of 8 GiB under KVM whose 16 clients never let it converge: unique memory
+/// dirtied within so many seconds, in MB, and the ends of its first rounds, from the MIT-licensed
+/// logs of `LordWicked/live-migration-thesis-code` (QEMU's default cap and limit).
+#[test]
+fn a_published_guest_stalls_where_it_did() {
+    let curve = [
+        (0.2, 43.0),
+        (0.4, 53.0),
+        (0.6, 64.0),
+        (1.0, 108.0),
+        (1.4, 157.0),
+        (2.0, 200.0),
+        (3.0, 280.0),
+        (8.0, 481.0),
+        (25.0, 1132.0),
+    ];
+    let reading = |(seconds, megabytes): (f64, f64)| DirtyReading {
+        window: Span::from_seconds_f64(seconds),
+        unique: Bytes::new((megabytes * 1e6) as u64),
+        measured_at: Timestamp::default(),
+    };
+    let content = Some(Bytes::new(3_280_000_000));
+    let readings = curve.map(reading);
+    let guest = GuestMemory::new(Bytes::mib(8192), content, &readings, BytesPerSecond::ZERO);
+    // The curve was read off the same log: what is cleared late is left out of it already.
+    let at_once = Physics { log_clear_chunk: Bytes::mib(1 << 20), ..physics() };
+    let mut copy = start_with(&at_once, &guest, &capped(128));
+    let rate = copy.demand();
+    let (mut elapsed, mut rounds, mut rests) = (Span::ZERO, Vec::new(), Vec::new());
+    while elapsed < Span::from_seconds(108) {
+        let step = copy.next_check(rate).unwrap();
+        copy.advance(step, rate);
+        elapsed += step;
+        let turn = copy.consider(rate);
+        assert!(matches!(turn, Turn::Continues { .. }), "it did not converge: {elapsed}");
+        if turn == (Turn::Continues { read: true }) {
+            rounds.push(elapsed.as_seconds_f64());
+            rests.push(copy.remaining().as_f64() / 1e6);
+        }
+    }
+    for (round, seconds) in rounds.iter().zip([24.5, 32.7, 36.2]) {
+        assert!((round / seconds - 1.0).abs() < 0.05, "{round} s, not {seconds}");
+    }
+    // What it was left with after late reads, in MB, and how often it read in that time.
+    let late = rests.last().copied().unwrap_or_default();
+    assert!((65.0..110.0).contains(&late), "{late} MB");
+    assert!((120..260).contains(&copy.reads()), "{} reads, 188 in the logs", copy.reads());
+    let gigabytes = copy.transferred().as_f64() / 1e9;
+    assert!((gigabytes / 14.6 - 1.0).abs() < 0.03, "{gigabytes} GB");
 }
 
 #[test]

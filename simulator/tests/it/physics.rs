@@ -197,19 +197,64 @@ fn post_copy_goes_on_when_its_link_is_mended_in_time() {
     assert!((9.0..11.5).contains(&longer), "{longer}");
 }
 
+/// When something happened to the first order, after the begin.
+fn at(cluster: &SimCluster, what: impl Fn(&Happening) -> bool) -> Span {
+    let lines = cluster.log().lines();
+    let line = lines.iter().find(|(_, line)| what(line)).unwrap();
+    line.0.since(lines[0].0)
+}
+
 #[test]
-fn pre_copy_that_breaks_leaves_its_guest_where_it_was() {
+fn who_breaks_off_before_it_moved_leaves_its_guest_where_it_was() {
     let snapshot = world();
-    for (mode, at) in [(Mode::PreCopy, 1), (Mode::AutoConverge, 9), (Mode::PreCopy, 20)] {
-        let cut = Fault::LinkCut { at: Span::from_seconds(at), host: host("h2"), lasts: None };
-        let mut cluster = cluster(&snapshot, vec![cut]);
-        let order = order(&snapshot, "a", MigrationSettings { mode, ..capped(10) });
-        cluster.begin(&order).unwrap();
-        cluster.advance(Span::from_seconds(90));
-        assert!(matches!(report(&mut cluster, &order).call, CallState::Errored(_)));
-        assert_eq!(state(&mut cluster, "a", "h1"), Some(DomainState::Running), "{mode:?} {at}");
-        assert!(happened(&cluster, |line| matches!(line, Happening::Failed { .. })));
+    let millis = Span::from_millis;
+    for mode in [Mode::PreCopy, Mode::AutoConverge, Mode::PostCopy] {
+        let settings = MigrationSettings { mode, ..capped(90) };
+        let order = order(&snapshot, "a", settings);
+        let mut whole = cluster(&snapshot, Vec::new());
+        arrives(&mut whole, &order, 100);
+        let copying = at(&whole, |line| matches!(line, Happening::Copying { .. }));
+        let stopped = at(&whole, |line| matches!(line, Happening::SwitchingOver { .. }));
+        let moments = [
+            ("preparing", copying.saturating_sub(millis(50))),
+            ("first pass", copying + millis(500)),
+            ("later", stopped.saturating_sub(millis(5))),
+            ("standing still", stopped + Span::from_micros(100)),
+        ];
+        for (phase, moment) in moments {
+            let cut = Fault::LinkCut { at: moment, host: host("h2"), lasts: None };
+            let mut cluster = cluster(&snapshot, vec![cut]);
+            cluster.begin(&order).unwrap();
+            cluster.advance(Span::from_seconds(90));
+            let call = report(&mut cluster, &order).call;
+            assert!(matches!(call, CallState::Errored(_)), "{mode:?}, {phase}: {call:?}");
+            let left = state(&mut cluster, "a", "h1");
+            assert_eq!(left, Some(DomainState::Running), "{mode:?}, {phase}");
+            assert!(happened(&cluster, |line| matches!(line, Happening::Failed { .. })));
+            assert!(!happened(&cluster, |line| matches!(line, Happening::Broken { .. })));
+        }
     }
+}
+
+#[test]
+fn who_is_cancelled_gives_back_what_it_took() {
+    let snapshot = world();
+    let mut cluster = cluster(&snapshot, Vec::new());
+    let settings = MigrationSettings { mode: Mode::AutoConverge, ..capped(20) };
+    let order = order(&snapshot, "a", settings);
+    cluster.begin(&order).unwrap();
+    cluster.advance(Span::from_seconds(40));
+    let throttled = cluster.observe();
+    let cpu = |snapshot: &Snapshot| {
+        let domain = snapshot.sightings(&order.vm).find(|d| d.host == order.from).unwrap();
+        (domain.cpu_used.unwrap(), domain.job.map(|job| job.throttle_percent))
+    };
+    let (slowed, throttle) = cpu(&throttled);
+    let percent = u64::from(throttle.unwrap());
+    assert!(percent >= 20 && slowed == MilliCores::new(1000 - 10 * percent), "{slowed:?}");
+    cluster.cancel(&order.id).unwrap();
+    cluster.advance(Span::from_seconds(1));
+    assert_eq!(cpu(&cluster.observe()), (MilliCores::cores(1), None));
 }
 
 #[test]
