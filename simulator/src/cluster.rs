@@ -27,6 +27,7 @@ use crate::{
     world::World,
 };
 
+mod arrive;
 mod burden;
 mod disturb;
 mod follow;

@@ -22,7 +22,7 @@
 
 use whimbrel_core::{
     settings::{MigrationSettings, Mode, QemuVersion},
-    units::{Bytes, BytesPerSecond, GUEST_PAGE, Span},
+    units::{GUEST_PAGE, Span},
 };
 
 use crate::physics::Physics;
@@ -32,6 +32,7 @@ pub(crate) mod classes;
 pub(crate) mod delta;
 pub(crate) mod pace;
 pub(crate) mod pages;
+mod progress;
 mod serve;
 mod throttle;
 
@@ -69,9 +70,10 @@ pub(crate) struct Copy<B> {
     pace: Pace,
     mode: Mode,
     downtime_limit: f64,
-    reads_before_post_copy: u64,
+    reads_before_move: u64,
     post_copy_poll: f64,
     discard_a_range: f64,
+    log_write: f64,
     at_equality: bool,
     /// Seconds since the first page could be sent.
     clock: f64,
@@ -82,7 +84,7 @@ pub(crate) struct Copy<B> {
     evaluation: Evaluation,
     /// Part of its vCPUs' time that the host gives the guest, 0..=1.
     host_gives: f64,
-    /// Seconds of the guest's writing that were lost, to throttle and host.
+    /// Seconds of the guest's writing that were lost.
     lost: f64,
     /// When post-copy was asked for.
     asked_at: Option<f64>,
@@ -110,9 +112,10 @@ impl<B: Bitmap> Copy<B> {
             pace: Pace::new(settings, physics),
             mode: settings.mode,
             downtime_limit: settings.downtime_limit.as_seconds_f64(),
-            reads_before_post_copy: settings.reads_before_post_copy.into(),
+            reads_before_move: settings.reads_before_post_copy.into(),
             post_copy_poll: physics.stream.post_copy_poll.as_seconds_f64(),
             discard_a_range: physics.stream.discard_a_range.as_seconds_f64(),
+            log_write: physics.stream.log_write.as_seconds_f64(),
             at_equality: qemu >= SWITCHES_AT_EQUALITY,
             clock: 0.0,
             period: Period::default(),
@@ -131,11 +134,6 @@ impl<B: Bitmap> Copy<B> {
         self.host_gives = share.clamp(0.0, 1.0);
     }
 
-    /// What the host gives the guest, 0..=1.
-    pub(crate) fn given(&self) -> f64 {
-        self.host_gives
-    }
-
     /// Changes the downtime limit of the running migration.
     pub(crate) fn set_downtime_limit(&mut self, limit: Span) {
         self.downtime_limit = limit.as_seconds_f64();
@@ -150,8 +148,13 @@ impl<B: Bitmap> Copy<B> {
             if rate > 0.0 {
                 let costs = self.pace.costs(rate);
                 step = left.min(self.bitmap.longest_step(&costs).max(self.pace.period));
-                let lot =
-                    Lot { seconds: step, budget: f64::INFINITY, grain: 1, costs, reads: self.reads };
+                let lot = Lot {
+                    seconds: step,
+                    budget: f64::INFINITY,
+                    grain: 1,
+                    costs,
+                    reads: self.reads,
+                };
                 self.sent += self.bitmap.send(&lot);
             }
             self.guest_writes(step);
@@ -201,7 +204,10 @@ impl<B: Bitmap> Copy<B> {
             return None;
         }
         let costs = self.pace.costs(rate);
-        let until = self.bitmap.seconds_until(self.threshold_pages(rate), &costs);
+        // What is left when the last page with content goes decides which threshold is met first.
+        let (content, zero) = self.thresholds(rate);
+        let meets = self.bitmap.pending() - content < self.bitmap.content();
+        let until = self.bitmap.seconds_until(if meets { content } else { zero }, &costs);
         let period = self.pace.period;
         let periods = ((until / period).floor() + 1.0).clamp(1.0, PERIODS_MAX);
         let mut wait = periods * period;
@@ -215,13 +221,15 @@ impl<B: Bitmap> Copy<B> {
     }
 
     fn is_wanted_at_target(&self) -> bool {
-        self.mode == Mode::PostCopy && self.reads > self.reads_before_post_copy
+        self.mode == Mode::PostCopy && self.reads > self.reads_before_move
     }
 
     /// Considers the switch-over at `rate`: reads the bitmap if little enough is left, and says
     /// what is to be done.
     pub(crate) fn consider(&mut self, rate: f64) -> Turn {
-        self.consider_below(self.threshold_pages(rate))
+        let (content, zero) = self.thresholds(rate);
+        let only_zeros = self.bitmap.content() <= 0.0 && self.bitmap.pending() > 0.0;
+        self.consider_below(if only_zeros { zero } else { content })
     }
 
     /// The same with the bandwidth of the last period, as [`Self::step`] counted it.
@@ -255,6 +263,8 @@ impl<B: Bitmap> Copy<B> {
     fn read_bitmap(&mut self) {
         let new = self.bitmap.synchronise();
         self.reads += 1;
+        // Each of them was caught once by the log.
+        self.lost += new * self.log_write;
         self.evaluation.note_read(self.clock, new, self.sent.bytes);
     }
 
@@ -275,9 +285,10 @@ impl<B: Bitmap> Copy<B> {
         Span::from_seconds_f64(sent.seconds)
     }
 
-    /// Whether the stream is held by its cap, rather than by a link that gives `rate`.
-    pub(crate) fn is_capped(&self, rate: f64) -> bool {
-        self.pace.capped_rate() <= rate
+    /// Whether a link that gives `rate` is what holds the stream, rather than its cap or its
+    /// processors: bytes queue up before it then.
+    pub(crate) fn fills(&self, rate: f64) -> bool {
+        rate < self.demand() * (1.0 - 1e-9)
     }
 
     /// The most that the stream asks of a link, bytes a second: its cap, or what its processors
@@ -292,55 +303,14 @@ impl<B: Bitmap> Copy<B> {
         self.pace.cores(rate, self.bitmap.text_share())
     }
 
-    /// Memory still to send, as QEMU counts it: whole pages, zero or not.
-    pub(crate) fn remaining(&self) -> Bytes {
-        Bytes::new((self.bitmap.pending() * GUEST_PAGE.as_f64()).round() as u64)
-    }
-
-    /// The guest's memory, as QEMU counts it.
-    pub(crate) fn total(&self) -> Bytes {
-        Bytes::new((self.bitmap.total() * GUEST_PAGE.as_f64()).round() as u64)
-    }
-
-    /// Bytes on the wire so far.
-    pub(crate) fn transferred(&self) -> Bytes {
-        Bytes::new(self.sent.bytes.round() as u64)
-    }
-
-    /// Everything sent so far.
-    pub(crate) fn sent(&self) -> &Sent {
-        &self.sent
-    }
-
-    /// QEMU's dirty-sync-count.
-    pub(crate) fn reads(&self) -> u64 {
-        self.reads
-    }
-
-    /// Auto-converge's throttle, in percent.
-    pub(crate) fn throttle_percent(&self) -> u8 {
-        self.evaluation.percent()
-    }
-
-    /// Seconds of its writing that the guest did not get done, to throttle, host and faults.
-    pub(crate) fn lost_seconds(&self) -> f64 {
-        self.lost
-    }
-
-    /// Pages that the guest waited for after a switch to post-copy.
-    pub(crate) fn faults(&self) -> u64 {
-        self.faults.round() as u64
-    }
-
-    /// Newly dirtied memory a second as of the last evaluation.
-    pub(crate) fn dirty_rate(&self) -> BytesPerSecond {
-        let bytes = self.evaluation.pages_per_second() * GUEST_PAGE.as_f64();
-        BytesPerSecond::new(bytes.round() as u64)
-    }
-
-    fn threshold_pages(&self, rate: f64) -> f64 {
-        let achieved = rate.min(self.pace.capped_rate());
-        achieved * self.downtime_limit / GUEST_PAGE.as_f64()
+    /// Pages that the stream carries within the downtime limit, as QEMU reckons while pages with
+    /// content go, and while only all-zero ones are left: those hardly count as bandwidth.
+    fn thresholds(&self, rate: f64) -> (f64, f64) {
+        let pages = |achieved: f64| achieved * self.downtime_limit / GUEST_PAGE.as_f64();
+        let content = rate.min(self.pace.capped_rate());
+        let zero = if rate > 0.0 { self.pace.costs(rate).zero } else { bitmap::Cost::default() };
+        let found = if zero.seconds > 0.0 { zero.bytes / zero.seconds } else { 0.0 };
+        (pages(content), pages(content.min(found)))
     }
 }
 

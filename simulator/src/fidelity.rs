@@ -1,8 +1,9 @@
 //! Simulated migrations beside recorded ones: how far the physics are from reality.
 //!
 //! What a recorded guest did is known from its load, not from readings, and so is what its
-//! migration was asked to do. Each is replayed page by page, and its time, bytes, downtime and
-//! verdict are compared with what was recorded. Values in, errors out.
+//! migration was asked to do. Each is replayed page by page, or on the classes of pages that
+//! clusters are simulated with, and its time, bytes, downtime and verdict are compared with what
+//! was recorded. Values in, errors out.
 //!
 //! Never here: reading a recording, or fitting a constant.
 
@@ -13,12 +14,19 @@ use whimbrel_core::{
     units::{Bytes, BytesPerSecond, Span},
 };
 
-use crate::{kernel::Streams, physics::Physics};
+use crate::{
+    copy::{classes::ClassBitmap, pages::PageBitmap},
+    kernel::Streams,
+    physics::Physics,
+};
 
+mod coarse;
 mod guest;
+mod judge;
 mod load;
 mod replay;
 
+pub use judge::{Errors, judge};
 pub use load::{Load, LoadError, Shape};
 
 /// A recorded migration.
@@ -66,8 +74,17 @@ pub struct Ending {
     pub post_copy_requests: u64,
 }
 
-/// Replays `cases` page by page under `physics`, with the means of what they draw, in their order.
-pub fn replay(cases: &[Case], physics: &Physics, seed: u64) -> Vec<Ending> {
+/// How finely a guest's memory is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// Page by page.
+    Pages,
+    /// In classes, as clusters are simulated.
+    Classes,
+}
+
+/// Replays `cases` under `physics`, with the means of what is drawn, in their order.
+pub fn replay(cases: &[Case], resolution: Resolution, physics: &Physics, seed: u64) -> Vec<Ending> {
     let streams = Streams::new(seed);
     let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     let mut alone = Vec::new();
@@ -80,7 +97,12 @@ pub fn replay(cases: &[Case], physics: &Physics, seed: u64) -> Vec<Ending> {
     let mut endings = vec![Ending::default(); cases.len()];
     for group in groups.into_values().chain(alone) {
         let members: Vec<&Case> = group.iter().filter_map(|at| cases.get(*at)).collect();
-        let ended = replay::together(&members, physics, streams);
+        let ended = match resolution {
+            Resolution::Pages => {
+                replay::together::<PageBitmap<guest::LabWriter>>(&members, physics, streams)
+            }
+            Resolution::Classes => replay::together::<ClassBitmap>(&members, physics, streams),
+        };
         for (at, ending) in group.into_iter().zip(ended) {
             if let Some(place) = endings.get_mut(at) {
                 *place = ending;
@@ -103,3 +125,6 @@ pub fn kind(settings: &MigrationSettings) -> &'static str {
         _ => "pre-copy",
     }
 }
+
+#[cfg(test)]
+mod tests;

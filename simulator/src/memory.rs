@@ -76,11 +76,7 @@ impl GuestMemory {
 
     /// The same memory with pages that hold what `stream` takes unknown guests' to hold.
     pub(crate) fn holding(self, stream: &StreamPhysics) -> Self {
-        Self {
-            text_share: stream.text_share.get(),
-            delta_bytes: stream.delta.as_f64(),
-            ..self
-        }
+        Self { text_share: stream.text_share.get(), delta_bytes: stream.delta.as_f64(), ..self }
     }
 
     /// Part of its writing that the guest gets done when it has `available` of its vCPUs' time.

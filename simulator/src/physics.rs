@@ -14,6 +14,7 @@ use whimbrel_core::{
 
 use crate::kernel::Streams;
 
+mod laboratory;
 mod learnt;
 mod stream;
 
@@ -192,13 +193,9 @@ impl Physics {
 
     /// Handshakes of a migration with `settings`.
     fn handshakes(&self, settings: &MigrationSettings) -> Span {
-        let further = u64::from(settings.channels.saturating_sub(1));
         match settings.transport {
             Transport::Tcp => Span::ZERO,
-            Transport::Tls => {
-                let channel = self.stream.tls_channel_setup.as_micros();
-                self.stream.tls_setup + Span::from_micros(channel.saturating_mul(further))
-            }
+            Transport::Tls => self.stream.tls_setup,
         }
     }
 

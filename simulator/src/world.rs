@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod meter;
+mod wishes;
 
 pub(crate) use meter::Meter;
 
@@ -63,6 +64,8 @@ pub(crate) struct HostTruth {
     pub(crate) slowed_to: Option<BytesPerSecond>,
     pub(crate) processes: BTreeMap<usize, DomainState>,
     pub(crate) meter: Meter,
+    /// Part of what is asked of it that it gave when its guests' copies were last told, 0..=1.
+    pub(crate) share_told: f64,
     /// CPU that guests wanted here and did not get, by guest, in the meter's unit.
     stolen: BTreeMap<usize, u128>,
 }
@@ -201,58 +204,6 @@ impl World {
         }
     }
 
-    /// Adds what was withheld from a guest until `now` to what its hosts have taken from it.
-    fn take_steal(&mut self, vm: usize, now: Timestamp) {
-        let truth = &mut self.vms[vm];
-        let wants = u128::from(truth.wants().get());
-        for (host, since) in &mut truth.runs_on {
-            let host = &mut self.hosts[*host];
-            let withheld = host.meter.read(now).withheld;
-            let stolen = wants * (withheld - *since);
-            *since = withheld;
-            if stolen > 0 {
-                *host.stolen.entry(vm).or_default() += stolen;
-            }
-        }
-    }
-
-    /// Changes what a guest wants of its host's CPU.
-    pub(crate) fn set_cpu(&mut self, vm: usize, cpu: MilliCores, now: Timestamp) {
-        self.change_wish(vm, now, |truth| truth.cpu = cpu);
-    }
-
-    /// Makes a guest's vCPUs sleep for `percent` of the time.
-    pub(crate) fn throttle(&mut self, vm: usize, percent: u8, now: Timestamp) {
-        self.change_wish(vm, now, |truth| truth.throttle_percent = percent);
-    }
-
-    fn change_wish(&mut self, vm: usize, now: Timestamp, change: impl FnOnce(&mut VmTruth)) {
-        self.take_steal(vm, now);
-        let truth = &mut self.vms[vm];
-        let before = truth.wants();
-        change(truth);
-        let after = truth.wants();
-        for (host, _) in &truth.runs_on {
-            self.hosts[*host].meter.change_demand(before, after);
-        }
-    }
-
-    /// Hosts where a guest runs.
-    pub(crate) fn runs_on(&self, vm: usize) -> impl Iterator<Item = usize> + use<'_> {
-        self.vms[vm].runs_on.iter().map(|(host, _)| *host)
-    }
-
-    /// CPU that each guest wanted on `host` and did not get until `now`, in core-seconds; guests
-    /// that lacked nothing are left out.
-    pub(crate) fn steal(&mut self, host: usize, now: Timestamp) -> BTreeMap<VmId, f64> {
-        let running: Vec<usize> = self.hosts[host].processes.keys().copied().collect();
-        for vm in running {
-            self.take_steal(vm, now);
-        }
-        let stolen = self.hosts[host].stolen.iter();
-        stolen.map(|(vm, one)| (self.vms[*vm].id.clone(), Meter::core_seconds(*one))).collect()
-    }
-
     /// Ends every process on `host`; guests that were nowhere else are gone.
     pub(crate) fn cut_power(&mut self, host: usize, now: Timestamp) {
         let processes = std::mem::take(&mut self.hosts[host].processes);
@@ -280,8 +231,7 @@ impl World {
     pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
         let vm = &self.vms[vm];
         let touched = vm.content.into_iter().chain(vm.resident).min();
-        let memory =
-            GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
+        let memory = GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
         let vcpus = MilliCores::cores(vm.vcpus.into()).as_cores_f64();
         // A guest that hardly computes writes all the same.
         let needs = (vm.cpu.as_cores_f64() / vcpus).clamp(NEEDS_LEAST, 1.0);
@@ -314,6 +264,7 @@ impl HostTruth {
             slowed_to: None,
             processes: BTreeMap::new(),
             meter: Meter::new(host.cpu, now),
+            share_told: 1.0,
             stolen: BTreeMap::new(),
         }
     }

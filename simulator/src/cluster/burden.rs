@@ -38,13 +38,17 @@ impl SimCluster {
     /// What is asked of `host` has changed: guests in the midst of a copy write as fast as they
     /// are now given CPU.
     pub(super) fn cpu_changes(&mut self, host: usize) {
-        let share = self.world.hosts[host].meter.share();
+        let truth = &mut self.world.hosts[host];
+        let share = truth.meter.share();
+        let before = std::mem::replace(&mut truth.share_told, share);
+        if (before - share).abs() <= f64::EPSILON {
+            return;
+        }
         for place in 0..self.active.len() {
             let index = self.active[place];
             let migration = &self.migrations[index];
             let copies = matches!(migration.phase, Phase::Copying | Phase::Serving);
-            let here = migration.guest_host() == host;
-            if copies && here && (migration.copy.given() - share).abs() > f64::EPSILON {
+            if copies && migration.guest_host() == host {
                 self.settle(index);
                 self.migrations[index].copy.host_gives(share);
                 self.schedule_check(index);

@@ -104,9 +104,12 @@ pub(crate) struct Service {
 }
 
 /// A guest's memory with QEMU's bitmap of it.
-pub(crate) trait Bitmap {
+pub(crate) trait Bitmap: Clone {
     /// Pages to send as QEMU's estimate counts them: whole, zero or not.
     fn pending(&self) -> f64;
+
+    /// Those of them with content.
+    fn content(&self) -> f64;
 
     /// All pages of the guest.
     fn total(&self) -> f64;
@@ -134,6 +137,6 @@ pub(crate) trait Bitmap {
     fn stale_ranges(&self) -> f64;
 
     /// Lets the guest run at its target for the lot's time. What it waits for comes first and
-    /// beyond the budget. Returns what was sent and how many pages were waited for.
+    /// beyond the budget. Returns what was sent in which time, and how many pages were waited for.
     fn serve(&mut self, service: &Service) -> (Sent, f64);
 }

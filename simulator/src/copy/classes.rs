@@ -24,11 +24,13 @@ pub(crate) struct ClassBitmap {
     rest: f64,
     rest_pending: f64,
     zero_pending: f64,
-    /// Pages to send when the bitmap was last read, and how many of them were sent.
+    /// Pages with content to send when the bitmap was last read, and how many of them were sent.
     pass_pages: f64,
     pass_sent: f64,
-    /// Part of the guest's memory whose log is cleared together.
+    /// Part of the pages with content whose log is cleared together.
     chunk_share: f64,
+    /// Everything was sent once.
+    passed: bool,
     /// Pages that an xbzrle cache still has room for; `None` without a cache.
     cache_room: Option<f64>,
 }
@@ -54,16 +56,17 @@ impl ClassBitmap {
     /// The state after setup: every page is to be sent. `cache_pages` are what an xbzrle cache
     /// holds.
     pub(crate) fn new(memory: &GuestMemory, cache_pages: Option<f64>, physics: &Physics) -> Self {
-        let total = memory.total_pages.max(1.0);
+        let content = (memory.total_pages - memory.zero_pages).max(1.0);
         let rest = resting(memory);
         Self {
             classes: memory.classes.iter().map(|class| ClassState::all(*class)).collect(),
             rest,
             rest_pending: rest,
             zero_pending: memory.zero_pages,
-            pass_pages: total,
+            pass_pages: content,
             pass_sent: 0.0,
-            chunk_share: physics.log_clear_chunk.as_f64() / GUEST_PAGE.as_f64() / total,
+            chunk_share: physics.log_clear_chunk.as_f64() / GUEST_PAGE.as_f64() / content,
+            passed: false,
             cache_room: cache_pages,
             memory: memory.clone(),
         }
@@ -125,7 +128,7 @@ impl ClassBitmap {
             let taken = state.pending * sent;
             state.pending -= taken;
             if let Some(room) = &mut self.cache_room
-                && self.pass_pages < self.memory.total_pages
+                && self.passed
             {
                 // Only what is sent again enters the cache, once.
                 let new = (taken * (1.0 - state.cached / state.class.pages)).clamp(0.0, *room);
@@ -146,6 +149,10 @@ impl Bitmap for ClassBitmap {
         self.content_pending() + self.zero_pending
     }
 
+    fn content(&self) -> f64 {
+        self.content_pending()
+    }
+
     fn total(&self) -> f64 {
         self.memory.total_pages
     }
@@ -158,6 +165,7 @@ impl Bitmap for ClassBitmap {
         let mut sent = Sent::default();
         let pending = self.content_pending();
         let (cost, hits) = self.content_cost(&lot.costs);
+        let lot = &flushed(lot, cost);
         if pending > 0.0 {
             let pages = affordable(cost, lot, &sent).min(pending);
             self.take(pages / pending);
@@ -176,7 +184,6 @@ impl Bitmap for ClassBitmap {
             let cost = lot.costs.zero;
             let zero = affordable(cost, lot, &sent).min(self.zero_pending);
             self.zero_pending -= zero;
-            self.pass_sent += zero;
             let (bytes, seconds) = (zero * cost.bytes, zero * cost.seconds);
             sent += Sent { bytes, seconds, zero, ..Sent::default() };
         }
@@ -194,8 +201,9 @@ impl Bitmap for ClassBitmap {
 
     fn synchronise(&mut self) -> f64 {
         let new = self.classes.iter_mut().map(ClassState::synchronise).sum();
-        self.pass_pages = self.pending();
+        self.pass_pages = self.content_pending();
         self.pass_sent = 0.0;
+        self.passed = true;
         new
     }
 
@@ -234,11 +242,23 @@ impl Bitmap for ClassBitmap {
             faults += pulled;
         }
         let whole = lot.costs.text.mixed(self.memory.text_share, lot.costs.random);
-        let (bytes, seconds) = (faults * whole.bytes, faults * whole.seconds);
-        sent += Sent { bytes, seconds, normal: faults, ..Sent::default() };
+        let pending = self.pending();
+        sent += Sent { bytes: faults * whole.bytes, normal: faults, ..Sent::default() };
         sent += self.send(lot);
+        // The last of it comes in the part of the time that it takes of budget or link.
+        let taken = (sent.bytes / lot.budget).max(sent.seconds / lot.seconds);
+        let part = if self.pending() > 0.0 { 1.0 } else { taken };
+        sent.seconds = if pending > 0.0 { lot.seconds * part.min(1.0) } else { 0.0 };
         (sent, faults)
     }
+}
+
+/// `lot` with its budget rounded up to whole buffers of pages of `cost`: it is looked at when they
+/// are flushed.
+fn flushed(lot: &Lot, cost: Cost) -> Lot {
+    let buffer = f64::from(lot.grain.max(1)) * cost.bytes;
+    let full = lot.budget.is_finite() && lot.budget > 0.0 && lot.grain > 1;
+    Lot { budget: if full { (lot.budget / buffer).ceil() * buffer } else { lot.budget }, ..*lot }
 }
 
 /// Pages of `cost` that `lot` still has room for after `sent`.

@@ -39,7 +39,8 @@ impl DeltaCache {
     /// Takes `page` in, if its slot is free or old.
     pub(crate) fn insert(&mut self, page: usize, reads: u64) {
         if let Some(slot) = self.slot(page) {
-            let young = slot.is_some_and(|(held, age)| held != page && age + LIFETIME_READS > reads);
+            let young =
+                slot.is_some_and(|(held, age)| held != page && age + LIFETIME_READS > reads);
             if !young {
                 *slot = Some((page, reads));
             }

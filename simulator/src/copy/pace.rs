@@ -60,8 +60,7 @@ impl Pace {
             seconds: 1.0 / (physics.zero_pages_per_second * zeros_at_once),
         };
         let encrypts = settings.transport == Transport::Tls;
-        let ceiling =
-            if encrypts { stream.tls_stream.as_f64() * at_once } else { f64::INFINITY };
+        let ceiling = if encrypts { stream.tls_stream.as_f64() * at_once } else { f64::INFINITY };
         let mut pace = Self {
             period: (physics.quantum + stream.period_overrun).as_seconds_f64(),
             look_up: stream.look_up.as_seconds_f64(),
@@ -98,10 +97,8 @@ impl Pace {
     /// Costs where the link gives `rate` bytes a second, more than 0.
     pub(crate) fn costs(&self, rate: f64) -> Costs {
         let rate = rate.min(self.ceiling);
-        let on_link = |Cost { bytes, seconds }: Cost| Cost {
-            bytes,
-            seconds: seconds.max(bytes / rate),
-        };
+        let on_link =
+            |Cost { bytes, seconds }: Cost| Cost { bytes, seconds: seconds.max(bytes / rate) };
         Costs {
             zero: on_link(self.zero),
             random: on_link(self.random),
@@ -145,12 +142,7 @@ impl Pace {
 }
 
 /// Compressed pages: wire bytes, and the time that `at_once` processors take for one.
-fn packed(
-    speed: [BytesPerSecond; 2],
-    left: [Share; 2],
-    at_once: f64,
-    page: f64,
-) -> (Cost, Cost) {
+fn packed(speed: [BytesPerSecond; 2], left: [Share; 2], at_once: f64, page: f64) -> (Cost, Cost) {
     let header = page - GUEST_PAGE.as_f64();
     let [random, text] = [0, 1].map(|kind: usize| {
         let pick = |one: f64, two: f64| if kind == 0 { one } else { two };

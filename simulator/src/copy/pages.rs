@@ -24,14 +24,14 @@ pub(crate) enum Holds {
 }
 
 /// A guest that writes pages.
-pub(crate) trait Writer {
+pub(crate) trait Writer: Clone {
     /// Lets `seconds` pass with `available` of its vCPUs' time, 0..=1, and calls `write` with each
     /// page that it writes, in order, until that says that the guest has to wait. Returns the part
     /// of its writing that it got done, 0..=1.
     fn write(&mut self, seconds: f64, available: f64, write: impl FnMut(usize) -> bool) -> f64;
 
-    /// Bytes of a page that a difference has to say after it was rewritten.
-    fn delta_bytes(&self, page: Holds) -> f64;
+    /// Bytes that a difference says of a page that it rewrote.
+    fn delta_bytes(&self) -> f64;
 }
 
 /// Memory page by page with its bitmap.
@@ -114,8 +114,7 @@ impl<W: Writer> PageBitmap<W> {
             return Sent { bytes, seconds, normal: 1.0, ..Sent::default() };
         };
         if cache.has(page, lot.reads) {
-            let holds = self.holds.get(page).copied().unwrap_or(Holds::Random);
-            let delta_bytes = self.writer.delta_bytes(holds);
+            let delta_bytes = self.writer.delta_bytes();
             let Cost { bytes, seconds } = lot.costs.difference(delta_bytes);
             return Sent { bytes, seconds, deltas: 1.0, delta_bytes, ..Sent::default() };
         }
@@ -127,6 +126,11 @@ impl<W: Writer> PageBitmap<W> {
 impl<W: Writer> Bitmap for PageBitmap<W> {
     fn pending(&self) -> f64 {
         self.pending as f64
+    }
+
+    fn content(&self) -> f64 {
+        let pages = self.dirty.iter().zip(&self.holds);
+        pages.filter(|(dirty, holds)| **dirty && **holds != Holds::Zero).count() as f64
     }
 
     fn total(&self) -> f64 {
@@ -226,12 +230,7 @@ impl<W: Writer> Bitmap for PageBitmap<W> {
 impl<W: Writer> PageBitmap<W> {
     /// Pages that the guest comes to within `step` and has to wait for, while it has not waited
     /// for all of the step. What it waits is added to `waited`, which is at most 0 where it runs.
-    fn missed(
-        &mut self,
-        step: f64,
-        wait_seconds: f64,
-        waited: &mut f64,
-    ) -> Vec<usize> {
+    fn missed(&mut self, step: f64, wait_seconds: f64, waited: &mut f64) -> Vec<usize> {
         let mut missed = Vec::new();
         *waited = waited.max(-step);
         let dirty = &self.dirty;

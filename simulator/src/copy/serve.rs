@@ -16,6 +16,9 @@ use super::{
 };
 use crate::physics::Physics;
 
+/// Shortest time between two looks, in seconds.
+const LEAST_SECONDS: f64 = 1e-3;
+
 /// Steps in which the rest is followed, at least one period long each.
 const STEPS: f64 = 64.0;
 
@@ -26,14 +29,18 @@ impl<B: Bitmap> Copy<B> {
         Span::from_seconds_f64(self.bitmap.stale_ranges() * self.discard_a_range)
     }
 
-    /// Time until all of it should have come at `rate` bytes a second; `None` while nothing flows.
-    pub(crate) fn served_in(&self, rate: f64) -> Option<Span> {
+    /// Time until all of it has come at `rate` bytes a second, if nothing changes; `None` while
+    /// nothing flows.
+    pub(crate) fn served_in(&self, rate: f64, physics: &Physics) -> Option<Span> {
         if rate <= 0.0 {
             return None;
         }
         let costs = self.pace.plain_costs(rate.min(self.pace.capped_rate()));
-        let seconds = self.bitmap.seconds_until(0.0, &costs);
-        Some(Span::from_seconds_f64(seconds.max(self.pace.period)))
+        let longest = self.bitmap.seconds_until(0.0, &costs) + self.pace.period;
+        let mut ahead = self.clone();
+        ahead.serve(Span::from_seconds_f64(longest), rate, physics);
+        let seconds = ahead.clock - self.clock;
+        Some(Span::from_seconds_f64(seconds.max(LEAST_SECONDS)))
     }
 
     /// Lets `span` pass for a guest that runs at its target; what is pending comes at `rate`.
@@ -54,8 +61,7 @@ impl<B: Bitmap> Copy<B> {
             self.sent += sent;
             self.faults += faults;
             self.lost += faults * wait_seconds;
-            let took = if self.bitmap.pending() > 0.0 { seconds } else { sent.seconds.min(seconds) };
-            self.clock += took.max(0.0);
+            self.clock += sent.seconds;
             left -= seconds;
         }
     }

@@ -181,6 +181,10 @@ mod tests {
         assert!(!one.wants_read(10.0, 2), "it was read since");
         assert!(one.wants_read(15.0, 2));
         assert!(one.wants_read(20.0, 3), "only by the timer itself");
-        assert!(Evaluation::new(Some(Throttle::default()), QemuVersion::new(9, 1)).tick_at().is_infinite());
+        assert!(
+            Evaluation::new(Some(Throttle::default()), QemuVersion::new(9, 1))
+                .tick_at()
+                .is_infinite()
+        );
     }
 }

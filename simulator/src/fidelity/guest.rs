@@ -7,10 +7,52 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use whimbrel_core::units::{Bytes, GUEST_PAGE};
+use whimbrel_core::{
+    settings::Compression,
+    units::{Bytes, GUEST_PAGE, Span},
+};
 
-use super::load::Load;
-use crate::copy::pages::{Holds, Writer};
+use super::{Case, load::Load};
+use crate::{
+    copy::{
+        bitmap::Bitmap,
+        delta::DeltaCache,
+        pages::{Holds, PageBitmap, Writer},
+    },
+    kernel::Streams,
+    physics::Physics,
+};
+
+/// A recorded guest at some resolution.
+pub(super) trait LabGuest: Bitmap + Sized {
+    /// The guest of `case` after the `setup` of its migration.
+    fn begin(case: &Case, setup: Span, physics: &Physics, streams: Streams) -> Self;
+
+    /// The guest's load goes on: it is now `seconds` after the request.
+    fn follow(&mut self, case: &Case, seconds: f64);
+}
+
+impl LabGuest for PageBitmap<LabWriter> {
+    fn begin(case: &Case, setup: Span, _: &Physics, streams: Streams) -> Self {
+        let random = streams.stream_of("guest", &case.name);
+        let phase_millis = (case.phase + setup).as_seconds_f64() * 1e3;
+        let writer = LabWriter::new(&case.load, phase_millis, random);
+        let slots = |pages: f64| DeltaCache::new(pages as usize);
+        let holds = holds(case.memory, &case.load);
+        Self::new(writer, holds, cache_pages(case).map(slots))
+    }
+
+    /// The writer keeps its own clock.
+    fn follow(&mut self, _: &Case, _: f64) {}
+}
+
+/// Pages that an xbzrle cache holds, where there is one.
+pub(super) fn cache_pages(case: &Case) -> Option<f64> {
+    match case.settings.compression {
+        Compression::Xbzrle { cache } => Some(cache.as_f64() / GUEST_PAGE.as_f64()),
+        _ => None,
+    }
+}
 
 /// Pages before the arena: the kernel's 4 MiB, of which so many have content.
 const ARENA_START: usize = 1024;
@@ -42,7 +84,7 @@ const MARKS_BYTES: f64 = 5.0;
 
 /// The guest's writer.
 #[derive(Debug, Clone)]
-pub(crate) struct LabWriter {
+pub(super) struct LabWriter {
     load: Load,
     /// Milliseconds since the load's shape began.
     clock_millis: f64,
@@ -56,7 +98,7 @@ pub(crate) struct LabWriter {
 }
 
 /// What each page of a guest with `memory` and `load` holds, in the order of addresses.
-pub(crate) fn holds(memory: Bytes, load: &Load) -> Vec<Holds> {
+fn holds(memory: Bytes, load: &Load) -> Vec<Holds> {
     let pages = usize::try_from(memory.get() / GUEST_PAGE.get()).unwrap_or(usize::MAX);
     let arena = pages.saturating_sub(ARENA_START + KEPT_AT_TOP);
     let share = 100_usize.saturating_sub(load.zero_percent as usize);
@@ -79,13 +121,24 @@ fn is_plain(page: usize, load: &Load) -> bool {
     u64::from(spread) * 100 < u64::from(load.plain_percent) << 16
 }
 
+/// Pages a second that an emulated processor rewrites if it does nothing else.
+pub(super) fn most_a_second(load: &Load) -> f64 {
+    let plain = f64::from(load.plain_percent) / 100.0;
+    let [random_byte, text_byte] = REWRITE_SECONDS_A_BYTE;
+    let byte = random_byte * (1.0 - plain) + text_byte * plain;
+    1.0 / (REWRITE_SECONDS + byte * f64::from(load.touch))
+}
+
+/// Bytes that a difference says of a page that `load` rewrote, as the learning guests' counters
+/// tell: of long stretches bytes stay as they were.
+pub(super) fn delta_bytes(load: &Load) -> f64 {
+    let changed = f64::from(load.touch);
+    MARKS_BYTES + changed.min(64.0) + (changed - 64.0).max(0.0) * 0.6
+}
+
 impl LabWriter {
     /// A writer whose load is `phase_millis` into its shape.
-    pub(crate) fn new(load: &Load, phase_millis: f64, mut random: ChaCha8Rng) -> Self {
-        let plain = f64::from(load.plain_percent) / 100.0;
-        let [random_byte, text_byte] = REWRITE_SECONDS_A_BYTE;
-        let byte = random_byte * (1.0 - plain) + text_byte * plain;
-        let seconds = REWRITE_SECONDS + byte * f64::from(load.touch);
+    fn new(load: &Load, phase_millis: f64, mut random: ChaCha8Rng) -> Self {
         let any = |pages: usize, random: &mut ChaCha8Rng| {
             if pages > 0 { random.random_range(0..pages) } else { 0 }
         };
@@ -97,7 +150,7 @@ impl LabWriter {
             due: 0.0,
             hot_credit: 0,
             random,
-            most_a_second: 1.0 / seconds,
+            most_a_second: most_a_second(load),
         }
     }
 
@@ -155,9 +208,7 @@ impl Writer for LabWriter {
         if wanted > most { most / wanted } else { 1.0 }
     }
 
-    fn delta_bytes(&self, _: Holds) -> f64 {
-        // As the learning guests' counters say: of long stretches bytes stay as they were.
-        let changed = f64::from(self.load.touch);
-        MARKS_BYTES + changed.min(64.0) + (changed - 64.0).max(0.0) * 0.6
+    fn delta_bytes(&self) -> f64 {
+        delta_bytes(&self.load)
     }
 }

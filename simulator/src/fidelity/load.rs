@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use thiserror::Error;
+use whimbrel_core::units::{Span, Timestamp};
 
 /// What a guest's load does. Sizes are pages of 4 KiB.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,8 +140,19 @@ impl FromStr for Load {
 
 /// Every key that a load may have; `busy` costs processor time that no migration depends on.
 const KEYS: [&str; 13] = [
-    "rate", "amp", "period", "shape", "phases", "ws", "hot_mib", "hot_share", "order", "touch",
-    "plain", "zero", "busy",
+    "rate",
+    "amp",
+    "period",
+    "shape",
+    "phases",
+    "ws",
+    "hot_mib",
+    "hot_share",
+    "order",
+    "touch",
+    "plain",
+    "zero",
+    "busy",
 ];
 
 /// Largest working set, in MiB: guests are stepped page by page.
@@ -157,6 +169,29 @@ fn phases(list: &str) -> Option<Vec<(f64, f64)>> {
 }
 
 impl Load {
+    /// How far the load is into its shape at `at`, if it was `known` into it at `known_at`; nothing
+    /// for a load that does not repeat itself.
+    pub fn phase(&self, known: Span, known_at: Timestamp, at: Timestamp) -> Span {
+        let (Shape::Sine { period_millis, .. }
+        | Shape::Square { period_millis, .. }
+        | Shape::Phases { period_millis, .. }) = self.shape
+        else {
+            return Span::ZERO;
+        };
+        let period = (period_millis * 1e3) as u64;
+        if period == 0 {
+            return Span::ZERO;
+        }
+        let passed = known + at.since(known_at);
+        let ahead = known_at.since(at).as_micros() % period;
+        Span::from_micros((passed.as_micros() % period + period - ahead) % period)
+    }
+
+    /// Whether its rate changes with time.
+    pub fn swings(&self) -> bool {
+        self.shape != Shape::Constant
+    }
+
     /// Rewrites a second, in pages, `millis` after the shape began.
     pub fn rate_at(&self, millis: f64) -> f64 {
         let within = |period: f64| if period > 0.0 { millis.rem_euclid(period) } else { millis };
@@ -203,6 +238,18 @@ mod tests {
         let load: Load = "ws=4 shape=phases phases=0:40,500:400 period=1000".parse().unwrap();
         assert!((load.rate_at(499.0) - 10.0).abs() < 1e-9);
         assert!((load.rate_at(1_700.0) - 100.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_phase_goes_on_and_back() {
+        let load: Load = "rate=4 ws=4 shape=sine amp=4 period=10000".parse().unwrap();
+        let at = |seconds: u64| Timestamp::from_micros(1_000_000 * seconds);
+        let seconds = Span::from_seconds;
+        for (moment, phase) in [(100, 3), (108, 1), (98, 1), (96, 9), (83, 6)] {
+            assert_eq!(load.phase(seconds(3), at(100), at(moment)), seconds(phase), "{moment}");
+        }
+        let constant: Load = "rate=4 ws=4".parse().unwrap();
+        assert_eq!(constant.phase(seconds(3), at(100), at(200)), Span::ZERO);
     }
 
     #[test]

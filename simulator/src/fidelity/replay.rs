@@ -1,15 +1,12 @@
-//! Recorded migrations, page by page: one alone on its path, or several that share it.
+//! Recorded migrations: one alone on its path, or several that share it.
 //!
 //! Sharing is max-min: who takes less than an equal part leaves the rest to the others.
 
-use whimbrel_core::{
-    settings::Compression,
-    units::{Bytes, GUEST_PAGE, Span},
-};
+use whimbrel_core::units::{Bytes, Span};
 
-use super::{Case, Ending, guest};
+use super::{Case, Ending, guest::LabGuest};
 use crate::{
-    copy::{Copy, Turn, delta::DeltaCache, pages::PageBitmap},
+    copy::{Copy, Turn},
     kernel::Streams,
     physics::{Draws, Physics},
 };
@@ -19,8 +16,12 @@ const SERVE_SECONDS: f64 = 0.1;
 
 /// Replays `cases`, which share one path and begin together, with the means of what `physics`
 /// draws.
-pub(super) fn together(cases: &[&Case], physics: &Physics, streams: Streams) -> Vec<Ending> {
-    let mut runs: Vec<Run<'_>> =
+pub(super) fn together<B: LabGuest>(
+    cases: &[&Case],
+    physics: &Physics,
+    streams: Streams,
+) -> Vec<Ending> {
+    let mut runs: Vec<Run<'_, B>> =
         cases.iter().map(|case| Run::new(case, physics, streams)).collect();
     loop {
         let under_way = runs.iter().enumerate().filter(|(_, run)| run.ending.is_none());
@@ -61,11 +62,11 @@ fn left(others: &[Stream], connections: f64, line: f64) -> f64 {
 }
 
 /// One of them.
-struct Run<'a> {
+struct Run<'a, B> {
     case: &'a Case,
     physics: &'a Physics,
     draws: Draws,
-    copy: Copy<PageBitmap<guest::LabWriter>>,
+    copy: Copy<B>,
     line: f64,
     /// Seconds since the request.
     at: f64,
@@ -74,19 +75,11 @@ struct Run<'a> {
     ending: Option<Ending>,
 }
 
-impl<'a> Run<'a> {
+impl<'a, B: LabGuest> Run<'a, B> {
     fn new(case: &'a Case, physics: &'a Physics, streams: Streams) -> Self {
         let draws = Draws::middle(&case.settings, physics);
         let setup = draws.setup.as_seconds_f64();
-        let phase_millis = (case.phase.as_seconds_f64() + setup) * 1e3;
-        let random = streams.stream_of("guest", &case.name);
-        let writer = guest::LabWriter::new(&case.load, phase_millis, random);
-        let slots = |cache: Bytes| usize::try_from(cache.get() / GUEST_PAGE.get()).unwrap_or(1);
-        let cache = match case.settings.compression {
-            Compression::Xbzrle { cache } => Some(DeltaCache::new(slots(cache))),
-            _ => None,
-        };
-        let bitmap = PageBitmap::new(writer, guest::holds(case.memory, &case.load), cache);
+        let bitmap = B::begin(case, draws.setup, physics, streams);
         Self {
             case,
             physics,
@@ -109,7 +102,10 @@ impl<'a> Run<'a> {
             return;
         }
         match self.copy.consider_counted() {
-            Turn::Continues { .. } => self.at += self.copy.step(rate),
+            Turn::Continues { .. } => {
+                self.at += self.copy.step(rate);
+                self.copy.bitmap.follow(self.case, self.at);
+            }
             Turn::SwitchesOver => {
                 let stopped = self.queued(rate) + self.copy.finish(rate);
                 self.stop(stopped);
@@ -133,7 +129,7 @@ impl<'a> Run<'a> {
 
     /// What a full link has queued goes before what the guest waits for.
     fn queued(&self, rate: f64) -> Span {
-        if self.copy.is_capped(rate) { Span::ZERO } else { self.physics.queue(rate) }
+        if self.copy.fills(rate) { self.physics.queue(rate) } else { Span::ZERO }
     }
 
     fn stop(&mut self, stopped: Span) {

@@ -41,7 +41,7 @@ pub(super) struct Pages {
     /// Pages to send with content that nobody writes, and without content.
     rest: f64,
     zero: f64,
-    /// Pages to send when the bitmap was last read, and how many of them were sent.
+    /// Pages with content to send when the bitmap was last read, and how many of them were sent.
     pass: f64,
     pass_sent: f64,
     sent: f64,
@@ -60,7 +60,7 @@ struct Constants {
     zero_page: f64,
     zero_pages_per_second: f64,
     downtime_limit: f64,
-    /// Part of the guest's memory whose log is cleared together.
+    /// Part of the pages with content whose log is cleared together.
     chunk_share: f64,
 }
 
@@ -96,7 +96,7 @@ impl Pages {
     pub(super) fn new(guest: &StormGuest, limit: Span, physics: &Physics, chance: Chance) -> Self {
         let StormGuest { memory, touched, dirty, .. } = guest;
         let memory = GuestMemory::new(*memory, *touched, dirty, physics.unmeasured_writes);
-        let total = memory.total_pages.max(1.0);
+        let content = (memory.total_pages - memory.zero_pages).max(1.0);
         let written: f64 = memory.classes.iter().map(|class| class.pages).sum();
         let class = |class: &crate::memory::PageClass| Class {
             pages: class.pages,
@@ -107,17 +107,17 @@ impl Pages {
         };
         Self {
             constants: Constants {
-                quantum: physics.quantum.as_seconds_f64(),
+                quantum: (physics.quantum + physics.stream.period_overrun).as_seconds_f64(),
                 page: physics.page_on_wire.as_f64(),
                 zero_page: physics.zero_page_on_wire.as_f64(),
                 zero_pages_per_second: physics.zero_pages_per_second,
                 downtime_limit: limit.as_seconds_f64(),
-                chunk_share: physics.log_clear_chunk.as_f64() / GUEST_PAGE.as_f64() / total,
+                chunk_share: physics.log_clear_chunk.as_f64() / GUEST_PAGE.as_f64() / content,
             },
             classes: memory.classes.iter().map(class).collect(),
             rest: (memory.total_pages - memory.zero_pages - written).max(0.0),
             zero: memory.zero_pages,
-            pass: total,
+            pass: content,
             pass_sent: 0.0,
             sent: 0.0,
             stage: Stage::Setup,
@@ -199,7 +199,7 @@ impl Pages {
 
     pub(super) fn remaining(&self) -> Option<f64> {
         let stopped = matches!(self.stage, Stage::Stopped | Stage::Devices);
-        (!stopped).then(|| self.pass * GUEST_PAGE.as_f64())
+        (!stopped).then(|| (self.pass + self.zero) * GUEST_PAGE.as_f64())
     }
 
     pub(super) fn sent(&self) -> f64 {
@@ -209,16 +209,17 @@ impl Pages {
     /// Reads the bitmap if little enough is left, and says whether the guest is to be stopped.
     fn stops(&mut self, rate: f64) -> bool {
         let Some(paces) = self.paces(rate) else { return false };
-        let goes = if self.content() > 0.0 || self.zero <= 0.0 { paces.content } else { paces.zero };
+        let goes =
+            if self.content() > 0.0 || self.zero <= 0.0 { paces.content } else { paces.zero };
         let threshold = self.threshold(goes);
         if self.pending() >= threshold {
             return false;
         }
         self.classes.iter_mut().for_each(Class::read);
         self.rounds = self.rounds.saturating_add(1);
-        self.pass = self.pending();
+        self.pass = self.content();
         self.pass_sent = 0.0;
-        self.pass <= threshold
+        self.pending() <= threshold
     }
 
     fn pending(&self) -> f64 {
@@ -240,17 +241,13 @@ impl Pages {
             pages_per_second: 1.0 / (bytes_per_page / rate + seconds),
             bytes_per_page,
         };
-        Some(Paces {
-            content: pace(page, 0.0),
-            zero: pace(zero_page, 1.0 / zero_pages_per_second),
-        })
+        Some(Paces { content: pace(page, 0.0), zero: pace(zero_page, 1.0 / zero_pages_per_second) })
     }
 
     /// How long the next `pages` to be sent take.
     fn seconds_for(&self, pages: f64, paces: Paces) -> f64 {
         let content = pages.min(self.content());
-        content / paces.content.pages_per_second
-            + (pages - content) / paces.zero.pages_per_second
+        content / paces.content.pages_per_second + (pages - content) / paces.zero.pages_per_second
     }
 
     fn threshold(&self, pace: Pace) -> f64 {
@@ -273,7 +270,7 @@ impl Pages {
         let zero = (pages - taken).min(self.zero).max(0.0);
         self.zero -= zero;
         self.sent += taken * page + zero * zero_page;
-        self.pass_sent += taken + zero;
+        self.pass_sent += taken;
     }
 
     /// What the guest writes in `seconds` from now, in which up to `left` pages are sent.

@@ -11,6 +11,8 @@ mod determinism;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod physics;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod world;
