@@ -29,6 +29,9 @@ use crate::cluster::SimCluster;
 mod breach;
 mod mirror;
 
+#[cfg(test)]
+mod tests;
+
 pub use breach::{Breach, Violation};
 
 use mirror::Mirror;

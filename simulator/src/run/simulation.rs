@@ -100,20 +100,17 @@ impl Simulation {
     /// [`SimulationError::Recover`] when the engine cannot continue its own journal.
     pub fn advance(&mut self, span: Span) -> Result<(), SimulationError> {
         let until = (self.cluster.now() + span).min(self.end);
-        loop {
+        while self.cluster.now() < until {
             let now = self.cluster.now();
-            if now >= self.next_tick && now < self.end {
+            if now >= self.next_tick {
                 self.controller.tick(&mut self.cluster)?;
                 self.checkers.look(&mut self.cluster, self.controller.journal.written());
                 let step = if self.controller.is_done() { self.end.since(now) } else { self.tick };
                 self.next_tick = now + step;
             }
-            let stop = self.next_tick.min(until);
-            self.pass(stop);
-            if stop >= until {
-                return Ok(());
-            }
+            self.pass(self.next_tick.min(until));
         }
+        Ok(())
     }
 
     /// A fault strikes; its time is counted from now, in the outcome's script from the start.
