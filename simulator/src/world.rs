@@ -46,10 +46,7 @@ pub(crate) struct HostTruth {
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
     pub(crate) booting: Option<u32>,
-    /// The controller gets no answer from it although it runs.
-    pub(crate) deaf: bool,
-    /// Its migration network is cut.
-    pub(crate) unlinked: bool,
+    pub(crate) reach: Reach,
     /// The keepalive ran out since it last answered.
     pub(crate) lost: bool,
     /// Counts silences: an event that belongs to an earlier one is stale.
@@ -57,6 +54,15 @@ pub(crate) struct HostTruth {
     pub(crate) slowed_to: Option<BytesPerSecond>,
     pub(crate) processes: BTreeMap<usize, DomainState>,
     pub(crate) meter: Meter,
+}
+
+/// Whom a host reaches while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The controller gets answers from it.
+    pub(crate) heard: bool,
+    /// It is on the migration network.
+    pub(crate) linked: bool,
 }
 
 /// A guest as it is.
@@ -288,8 +294,7 @@ impl HostTruth {
             powered: true,
             boots: 0,
             booting: None,
-            deaf: silent,
-            unlinked: silent,
+            reach: Reach { heard: !silent, linked: !silent },
             lost: silent,
             silences: 0,
             slowed_to: None,
@@ -300,12 +305,12 @@ impl HostTruth {
 
     /// Whether the controller gets answers from it.
     pub(crate) fn answers(&self) -> bool {
-        self.powered && !self.deaf
+        self.powered && self.reach.heard
     }
 
     /// What its NIC carries in each direction, bytes a second.
     pub(crate) fn nic(&self, physics: &Physics) -> f64 {
-        if !self.powered || self.unlinked {
+        if !self.powered || !self.reach.linked {
             return 0.0;
         }
         let usual = self.migration_bandwidth.unwrap_or(physics.link_bandwidth);
