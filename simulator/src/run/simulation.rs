@@ -118,9 +118,8 @@ impl Simulation {
     /// # Errors
     /// [`SimulationError`] when it names what is not there.
     pub fn strike(&mut self, fault: Fault) -> Result<(), SimulationError> {
-        let snapshot = self.cluster.clone().observe();
-        let vms: BTreeSet<_> = self.cluster.world.vms.iter().map(|vm| &vm.id).collect();
-        known_in_fault(&fault, &snapshot, &vms)?;
+        let world = &self.cluster.world;
+        known_in_fault(&fault, &|host| world.host(host).is_some(), &|vm| world.vm(vm).is_some())?;
         let delay = fault.at();
         let scripted = fault.later(self.elapsed());
         self.faults.push(scripted.clone());

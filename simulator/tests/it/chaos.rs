@@ -2,8 +2,13 @@
 //! comes to an end.
 
 use proptest::{prelude::*, test_runner::RngSeed};
-use whimbrel_core::units::{BytesPerSecond, Span};
-use whimbrel_simulator::{Death, Fault, FaultRates, Plane, Restart, Scenario, replay_command};
+use whimbrel_core::{
+    ids::{HostId, VmId},
+    units::{Bytes, BytesPerSecond, Span},
+};
+use whimbrel_simulator::{
+    Death, Fault, FaultRates, Plane, Restart, Scenario, replay_command, scenario::ScenarioEvent,
+};
 
 use crate::common::{first_fit, scenario};
 
@@ -41,6 +46,27 @@ fn fault() -> impl Strategy<Value = Fault> {
     )
 }
 
+/// What people do; a guest that arrives is the first of its name.
+fn event() -> impl Strategy<Value = ScenarioEvent> {
+    let host = prop::sample::select(vec!["h1", "h2", "h3"]);
+    let vm = prop::sample::select(vec!["web", "cache", "batch", "other"]);
+    (0..4, moment(), host, vm, 1u64..3000).prop_map(|(kind, at, host, vm, mib)| {
+        let (host, vm): (HostId, VmId) = (host.parse().unwrap(), vm.parse().unwrap());
+        let memory = Bytes::mib(mib);
+        match kind {
+            0 => {
+                let text = format!("host = \"{host}\"\nmemory = \"{mib} MiB\"");
+                let domain = toml::from_str(&text).unwrap();
+                let vm = format!("new-{}", at.as_micros()).parse().unwrap();
+                ScenarioEvent::Arrives { at, vm, domain }
+            }
+            1 => ScenarioEvent::Resized { at, vm, memory: Some(memory), vcpus: None, cpu: None },
+            2 => ScenarioEvent::Leaves { at, vm },
+            _ => ScenarioEvent::ShutsDown { at, host },
+        }
+    })
+}
+
 fn restart() -> impl Strategy<Value = Restart> {
     (moment(), moment()).prop_map(|(at, away)| Restart { dies: Death::At(at), away })
 }
@@ -67,12 +93,13 @@ proptest! {
         seed in 0u64..1000,
         fault in prop::collection::vec(fault(), 0..6),
         restart in prop::collection::vec(restart(), 0..3),
+        event in prop::collection::vec(event(), 0..3),
         period in prop::sample::select(vec![0, 1000, 4000]),
     ) {
         let calm = scenario(include_str!("../../../tests/scenarios/plain-drain.toml"));
         let horizon = Span::from_seconds(3600);
         let may_stay_open = !fault.iter().all(all_pass);
-        let mut rough = Scenario { seed, fault, restart, horizon, ..calm };
+        let mut rough = Scenario { seed, fault, restart, event, horizon, ..calm };
         rough.physics.collection_period = Span::from_millis(period);
         let outcome = rough.run(first_fit).unwrap().outcome;
         prop_assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
