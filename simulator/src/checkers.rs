@@ -29,6 +29,9 @@ use crate::cluster::SimCluster;
 mod breach;
 mod mirror;
 
+#[cfg(test)]
+mod tests;
+
 pub use breach::{Breach, Violation};
 
 use mirror::Mirror;
@@ -41,6 +44,9 @@ pub(crate) struct Checkers {
     vcpu_limits: Option<Vec<u64>>,
     mirror: Mirror,
     lived: Vec<bool>,
+    /// When people last changed something on each host, and each guest.
+    changed_hosts: BTreeMap<usize, Timestamp>,
+    changed_vms: BTreeMap<usize, Timestamp>,
     /// What the journal told so far.
     records_read: usize,
     orders: BTreeMap<OrderId, Order>,
@@ -70,6 +76,8 @@ impl Checkers {
             vcpu_limits: overcommit.map(|f| hosts().map(|host| vcpu_limit(host, f)).collect()),
             lived: (0..mirror.vms()).map(lives).collect(),
             mirror,
+            changed_hosts: BTreeMap::new(),
+            changed_vms: BTreeMap::new(),
             records_read: 0,
             orders: BTreeMap::new(),
             orders_seen: 0,
@@ -98,13 +106,35 @@ impl Checkers {
         cluster.forget_touched();
     }
 
-    /// What people put on a host themselves is not held against anybody.
+    /// What people put on a host themselves is not held against anybody, nor is what was already
+    /// on its way there.
     fn grant_people(&mut self, cluster: &SimCluster) {
-        for (host, _) in &cluster.by_people {
-            self.limits[*host] = self.limits[*host].max(self.mirror.memory(*host));
-            if let Some(limits) = &mut self.vcpu_limits {
-                limits[*host] = limits[*host].max(self.mirror.vcpus(*host));
-            }
+        for (host, vm) in &cluster.by_people {
+            self.changed_hosts.insert(*host, cluster.present());
+            self.changed_vms.insert(*vm, cluster.present());
+            self.grant(cluster, *host);
+        }
+    }
+
+    fn grant(&mut self, cluster: &SimCluster, host: usize) {
+        let (memory, vcpus) = cluster.coming(host);
+        self.limits[host] = self.limits[host].max(self.mirror.memory(host) + memory);
+        if let Some(limits) = &mut self.vcpu_limits {
+            limits[host] = limits[host].max(self.mirror.vcpus(host).saturating_add(vcpus));
+        }
+    }
+
+    /// Nor is an order held against the engine that it gave before it could have seen what people
+    /// changed.
+    fn grant_what_was_not_seen(&mut self, cluster: &SimCluster, order: &Order) {
+        let world = &cluster.world;
+        let ends = (world.host(&order.from), world.host(&order.to), world.vm(&order.vm));
+        let (Some(from), Some(to), Some(vm)) = ends else { return };
+        let unseen = |changed: Option<&Timestamp>, host: usize| {
+            changed.is_some_and(|at| cluster.seen_at(host) < *at)
+        };
+        if unseen(self.changed_hosts.get(&to), to) || unseen(self.changed_vms.get(&vm), from) {
+            self.grant(cluster, to);
         }
     }
 
@@ -214,14 +244,15 @@ impl Checkers {
     }
 
     fn intents(&mut self, cluster: &SimCluster, now: Timestamp) {
-        let anew: Vec<OrderId> = cluster.taken().skip(self.orders_seen).cloned().collect();
-        self.orders_seen += anew.len();
-        for order in anew {
-            if !self.orders.contains_key(&order) {
-                self.note(now, Breach::NoIntent { order: order.clone() });
+        for order in cluster.taken().skip(self.orders_seen) {
+            self.orders_seen += 1;
+            self.grant_what_was_not_seen(cluster, order);
+            let id = order.id.clone();
+            if !self.orders.contains_key(&id) {
+                self.note(now, Breach::NoIntent { order: id.clone() });
             }
-            if !self.taken.insert(order.clone()) {
-                self.note(now, Breach::BegunTwice { order });
+            if !self.taken.insert(id.clone()) {
+                self.note(now, Breach::BegunTwice { order: id });
             }
         }
     }

@@ -307,8 +307,22 @@ impl SimCluster {
     }
 
     /// Orders that the world took, in the order of their begin; one may be in it twice.
-    pub(crate) fn taken(&self) -> impl Iterator<Item = &OrderId> {
-        self.migrations.iter().map(|migration| &migration.order.id)
+    pub(crate) fn taken(&self) -> impl Iterator<Item = &Order> {
+        self.migrations.iter().map(|migration| &migration.order)
+    }
+
+    /// Memory and vCPUs that migrations under way will bring to `host` and that are not there yet.
+    pub(crate) fn coming(&self, host: usize) -> (Bytes, u64) {
+        let (mut memory, mut vcpus) = (Bytes::ZERO, 0u64);
+        for index in self.active.iter().filter(|index| self.migrations[**index].to == host) {
+            let vm = self.migrations[*index].vm;
+            let guest = &self.world.vms[vm];
+            if !self.world.hosts[host].processes.contains_key(&vm) {
+                memory += guest.memory;
+            }
+            vcpus = vcpus.saturating_add(u64::from(guest.vcpus));
+        }
+        (memory, vcpus)
     }
 
     /// The present.

@@ -214,6 +214,6 @@ impl Expectations {
         if let Some(kind) = kinds.find(|kind| !Breach::KINDS.contains(&kind.as_str())) {
             return bad("breaches", format!("no such kind: {kind}"));
         }
-        self.log.iter().try_for_each(|line| line.check())
+        self.log.iter().try_for_each(ExpectedLine::check)
     }
 }

@@ -14,6 +14,7 @@ use whimbrel_core::{
 };
 
 mod rates;
+mod script;
 
 pub use rates::{FaultRates, RateError};
 

@@ -4,11 +4,13 @@
 //! a [`SimCluster`]; [`simulate`] lets the same engine that drives libvirt execute a plan on it and
 //! hands back an [`Outcome`]: how every move ended, what it cost, how the hosts fared, and what
 //! happened that must never happen. [`simulate_many`] does so under many seeds, and a
-//! [`Scenario`] is all of it in a file with what must come of it.
+//! [`Scenario`] is all of it in a file with what must come of it. A [`Simulation`] can be stopped
+//! at any moment, copied, and struck by a fault: what if it happened now?
 //!
 //! ```text
 //! kernel (time, chance) -> world (truth) -> cluster (events, readings) -> run (engine, journal)
 //!                          memory, copy, network (physics)                checkers, outcome
+//!                          fault (what goes wrong), change (what people do)
 //! ```
 //!
 //! The physics are written apart from the predictor, which is no dependency of this package.

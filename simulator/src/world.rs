@@ -53,10 +53,7 @@ pub(crate) struct HostTruth {
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
     pub(crate) booting: Option<u32>,
-    /// The controller gets no answer from it although it runs.
-    pub(crate) deaf: bool,
-    /// Its migration network is cut.
-    pub(crate) unlinked: bool,
+    pub(crate) reach: Reach,
     /// The keepalive ran out since it last answered.
     pub(crate) lost: bool,
     /// Counts silences: an event that belongs to an earlier one is stale.
@@ -68,6 +65,15 @@ pub(crate) struct HostTruth {
     pub(crate) share_told: f64,
     /// CPU that guests wanted here and did not get, by guest, in the meter's unit.
     stolen: BTreeMap<usize, u128>,
+}
+
+/// Whom a host reaches while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The controller gets answers from it.
+    pub(crate) heard: bool,
+    /// It is on the migration network.
+    pub(crate) linked: bool,
 }
 
 /// A guest as it is.
@@ -257,8 +263,7 @@ impl HostTruth {
             powered: true,
             boots: 0,
             booting: None,
-            deaf: silent,
-            unlinked: silent,
+            reach: Reach { heard: !silent, linked: !silent },
             lost: silent,
             silences: 0,
             slowed_to: None,
@@ -271,12 +276,12 @@ impl HostTruth {
 
     /// Whether the controller gets answers from it.
     pub(crate) fn answers(&self) -> bool {
-        self.powered && !self.deaf
+        self.powered && self.reach.heard
     }
 
     /// What its NIC carries in each direction, bytes a second.
     pub(crate) fn nic(&self, physics: &Physics) -> f64 {
-        if !self.powered || self.unlinked {
+        if !self.powered || !self.reach.linked {
             return 0.0;
         }
         let usual = self.migration_bandwidth.unwrap_or(physics.link_bandwidth);

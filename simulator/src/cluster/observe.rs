@@ -144,6 +144,11 @@ impl SimCluster {
         }
     }
 
+    /// As of when a host is seen.
+    pub(crate) fn seen_at(&self, host: usize) -> Timestamp {
+        self.seen(host, self.agenda.now()).observed_at
+    }
+
     /// Reads every host that answers, now.
     pub(crate) fn read_all(&mut self) {
         let now = self.agenda.now();

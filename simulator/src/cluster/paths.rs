@@ -7,10 +7,15 @@
 //!
 //! Never here: faults themselves.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use whimbrel_core::{DomainState, cluster::CallState, units::Span};
 
-use super::{Event, Happening, SimCluster, migration::Phase};
-use crate::{fault::Plane, world::HostTruth};
+use super::{Event, Happening, SimCluster, migration::Phase, trouble::Trouble};
+use crate::{
+    fault::Plane,
+    world::{HostTruth, Reach},
+};
 
 /// How long TCP sends again before it gives a connection up. Source: `tcp_retries2` = 15 in
 /// Linux's `Documentation/networking/ip-sysctl.rst`, 924.6 s.
@@ -20,12 +25,9 @@ impl SimCluster {
     /// Faults or power have changed: works out who reaches whom now.
     pub(super) fn rewire(&mut self) {
         for host in 0..self.world.hosts.len() {
-            let deaf = !self.is_heard(host);
-            let unlinked = self.trouble.is_cut(host, Plane::Migration);
-            self.change_host(host, |truth| {
-                truth.deaf = deaf;
-                truth.unlinked = unlinked;
-            });
+            let heard = self.is_heard(host);
+            let linked = !self.trouble.is_cut(host, Plane::Migration);
+            self.change_host(host, |truth| truth.reach = Reach { heard, linked });
         }
         self.share_links();
         for place in 0..self.active.len() {
@@ -88,13 +90,13 @@ impl SimCluster {
         {
             let (from, to) = (self.migrations[index].from, self.migrations[index].to);
             let stands = self.is_connected(from, to, plane);
-            let broken = &mut self.trouble.broken;
+            let Trouble { broken, waits, .. } = &mut self.trouble;
             if stands {
                 broken.remove(&(index, plane));
-            } else if !broken.contains_key(&(index, plane)) {
-                let wait = self.trouble.waits;
-                self.trouble.waits = wait.wrapping_add(1);
-                broken.insert((index, plane), wait);
+            } else if let Entry::Vacant(place) = broken.entry((index, plane)) {
+                let wait = *waits;
+                place.insert(wait);
+                *waits = wait.wrapping_add(1);
                 let event = Event::PathLost { migration: index, plane, wait };
                 self.agenda.after(patience, event);
             }
@@ -178,7 +180,7 @@ impl SimCluster {
     /// Keeps count of how long each guest's I/O stands still.
     pub(super) fn settle_stalls(&mut self) {
         let now = self.agenda.now();
-        let mut stalled = std::collections::BTreeMap::new();
+        let mut stalled = BTreeMap::new();
         for (host, truth) in self.world.hosts.iter().enumerate() {
             if self.trouble.serves(host) {
                 continue;

@@ -6,8 +6,6 @@
 //!
 //! Never here: what a fault does.
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use whimbrel_core::{
@@ -15,7 +13,10 @@ use whimbrel_core::{
     units::{BytesPerSecond, Span},
 };
 
-use super::{Fault, Plane};
+use super::{
+    Fault, Plane,
+    script::{Chance, Make, SCRIPT_MAX, Script},
+};
 use crate::{
     kernel::Streams,
     physics::Range,
@@ -96,9 +97,6 @@ impl Default for FaultRates {
 /// Most events an hour of one kind and subject.
 const RATE_MAX: f64 = 3600.0;
 
-/// Most faults of one script; what would come later than the last of them is left out.
-const SCRIPT_MAX: usize = 100_000;
-
 /// A rate that is out of its range.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("fault-rates.{key} is {value} (hint: it takes {range})")]
@@ -109,17 +107,6 @@ pub struct RateError {
     pub value: String,
     /// What is accepted.
     pub range: &'static str,
-}
-
-/// How one kind of fault is made at a moment, of what chance decides about it.
-type Make<'a> = &'a dyn Fn(Span, Chance) -> Fault;
-
-/// What chance decides about one fault.
-#[derive(Debug, Clone, Copy)]
-struct Chance {
-    lasts: Span,
-    /// Evenly from 0 to 1.
-    part: f64,
 }
 
 impl FaultRates {
@@ -174,7 +161,7 @@ impl FaultRates {
         horizon: Span,
         streams: Streams,
     ) -> (Vec<Fault>, Vec<Restart>) {
-        let mut script = Script { lasts: self.lasts, horizon, streams, faults: Vec::new() };
+        let mut script = Script::new(self.lasts, horizon, streams);
         for host in hosts {
             self.draw_of_host(host, &mut script);
         }
@@ -287,46 +274,6 @@ impl FaultRates {
             Fault::SlowCeph { at, delay, lasts: Some(c.lasts) }
         });
     }
-}
-
-/// A script in the making.
-struct Script {
-    lasts: Range,
-    horizon: Span,
-    streams: Streams,
-    faults: Vec<Fault>,
-}
-
-impl Script {
-    fn draw(&mut self, kind: &str, subject: &str, rate: f64, make: Make<'_>) {
-        let mut drawn = Vec::new();
-        self.each(kind, subject, rate, |at, chance| drawn.push(make(at, chance)));
-        self.faults.append(&mut drawn);
-    }
-
-    /// Every moment at which `kind` strikes `subject`.
-    fn each(&self, kind: &str, subject: &str, rate: f64, mut strike: impl FnMut(Span, Chance)) {
-        if rate <= 0.0 {
-            return;
-        }
-        let mut rng = self.streams.stream_of("faults", &format!("{kind}/{subject}"));
-        let mut at = Span::ZERO;
-        for _ in 0..SCRIPT_MAX {
-            at += Span::from_seconds_f64(waiting_seconds(&mut rng, rate));
-            if at >= self.horizon {
-                return;
-            }
-            let width = self.lasts.most.saturating_sub(self.lasts.least).as_seconds_f64();
-            let lasts = self.lasts.least + Span::from_seconds_f64(width * rng.random::<f64>());
-            strike(at, Chance { lasts, part: rng.random::<f64>() });
-        }
-    }
-}
-
-/// Time to the next event of a Poisson process: -ln(1 - u) / rate, at least a microsecond.
-fn waiting_seconds(rng: &mut ChaCha8Rng, rate_per_hour: f64) -> f64 {
-    let u: f64 = rng.random();
-    (-(-u).ln_1p() * 3600.0 / rate_per_hour).max(1e-6)
 }
 
 #[cfg(test)]

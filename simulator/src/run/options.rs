@@ -182,7 +182,8 @@ pub(super) fn accept(
         known_in_change(change, snapshot, &vms)?;
     }
     for fault in &options.faults {
-        known_in_fault(fault, snapshot, &vms)?;
+        let has_host = |host: &HostId| snapshot.hosts.contains_key(host);
+        known_in_fault(fault, &has_host, &|vm| vms.contains(vm))?;
     }
     for restart in &options.restarts {
         if let Death::Every(every) = restart.dies
@@ -197,11 +198,11 @@ pub(super) fn accept(
 /// Whether a fault strikes what is there, in its range.
 pub(super) fn known_in_fault(
     fault: &Fault,
-    snapshot: &Snapshot,
-    vms: &BTreeSet<&VmId>,
+    has_host: &dyn Fn(&HostId) -> bool,
+    has_vm: &dyn Fn(&VmId) -> bool,
 ) -> Result<(), SimulationError> {
-    let host = fault.hosts().find(|host| !snapshot.hosts.contains_key(*host));
-    let vm = fault.vm().filter(|vm| !vms.contains(vm));
+    let host = fault.hosts().find(|host| !has_host(host));
+    let vm = fault.vm().filter(|vm| !has_vm(vm));
     if let Some(name) = host.map(ToString::to_string).or(vm.map(ToString::to_string)) {
         return Err(SimulationError::UnknownInFault { name });
     }

@@ -105,19 +105,17 @@ impl Simulation {
     /// [`SimulationError::Recover`] when the engine cannot continue its own journal.
     pub fn advance(&mut self, span: Span) -> Result<(), SimulationError> {
         let until = (self.cluster.now() + span).min(self.end);
-        loop {
+        while self.cluster.now() < until {
             let now = self.cluster.now();
-            if now >= self.next_tick && now < self.end {
+            if now >= self.next_tick {
                 self.controller.tick(&mut self.cluster)?;
                 self.checkers.look(&mut self.cluster, self.controller.journal.written());
                 let step = if self.controller.is_done() { self.end.since(now) } else { self.tick };
                 self.next_tick = now + step;
             }
             self.pass(self.next_tick.min(until));
-            if self.cluster.now() >= until {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// A fault strikes; its time is counted from now, in the outcome's script from the start.
@@ -125,9 +123,8 @@ impl Simulation {
     /// # Errors
     /// [`SimulationError`] when it names what is not there.
     pub fn strike(&mut self, fault: Fault) -> Result<(), SimulationError> {
-        let snapshot = self.cluster.clone().observe();
-        let vms: BTreeSet<_> = self.cluster.world.vms.iter().map(|vm| &vm.id).collect();
-        known_in_fault(&fault, &snapshot, &vms)?;
+        let world = &self.cluster.world;
+        known_in_fault(&fault, &|host| world.host(host).is_some(), &|vm| world.vm(vm).is_some())?;
         let delay = fault.at();
         let scripted = fault.later(self.elapsed());
         self.faults.push(scripted.clone());
