@@ -122,7 +122,8 @@ impl Migration {
     /// What it asks of the links.
     pub(super) fn flow(&self, stuck: bool) -> Flow {
         let cap = match self.phase {
-            Phase::Copying | Phase::Serving if !stuck => self.copy.demand(),
+            // What is lost on the way is asked of the link on top.
+            Phase::Copying | Phase::Serving if !stuck => self.copy.demand() / self.draws.efficiency,
             Phase::SwitchingOver | Phase::Moving => f64::INFINITY,
             _ => 0.0,
         };

@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod physics;
