@@ -16,7 +16,8 @@
 //!   guest stands still, and the rest of its memory while it runs.
 //!
 //! `bitmap` says what is asked of memory, `classes` and `pages` are the two resolutions, `pace` is
-//! what a page costs, `throttle` auto-converge, `delta` the cache of xbzrle.
+//! what a page costs, `throttle` auto-converge, `delta` the cache of xbzrle, `serve` post-copy after
+//! the switch, `progress` what QEMU says of itself.
 //!
 //! Never here: who gives the rate, clocks and events, or the predictor's view of the same rule.
 
@@ -65,7 +66,7 @@ pub(crate) enum Turn {
 
 /// One guest's memory on its way.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Copy<B> {
+pub(crate) struct PageCopy<B> {
     pub(crate) bitmap: B,
     pace: Pace,
     mode: Mode,
@@ -98,7 +99,7 @@ struct Period {
     achieved: f64,
 }
 
-impl<B: Bitmap> Copy<B> {
+impl<B: Bitmap> PageCopy<B> {
     /// The state after setup: every page in `bitmap` is to be sent.
     pub(crate) fn new(
         bitmap: B,

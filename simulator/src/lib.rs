@@ -13,7 +13,8 @@
 //!                          fault (what goes wrong), change (what people do)
 //! ```
 //!
-//! The physics are written apart from the predictor, which is no dependency of this package.
+//! The physics are written apart from the predictor, which is no dependency of this package;
+//! [`fidelity`] holds them against recorded migrations.
 //! What it leaves out so far: the guests' own traffic on the links.
 //!
 //! Never here: a clock, a file, a thread, or randomness that does not come from a seed.

@@ -89,6 +89,8 @@ pub(crate) struct VmTruth {
     pub(crate) cpu: MilliCores,
     /// Part of the time that a throttle makes its vCPUs sleep, in percent.
     throttle_percent: u8,
+    /// What its hosts' meters take it to want.
+    metered: MilliCores,
     /// Hosts where it runs and is metered, with what the host had withheld from each core that was
     /// wanted when its own share was last taken.
     runs_on: Vec<(usize, u128)>,
@@ -154,6 +156,7 @@ impl World {
             content: None,
             cpu: domain.cpu_used.unwrap_or_default(),
             throttle_percent: 0,
+            metered: MilliCores::default(),
             runs_on: Vec::new(),
             dirty: domain.dirty.clone(),
             lost_to_power: false,
@@ -197,7 +200,7 @@ impl World {
         let runs = |state| state == Some(DomainState::Running);
         if runs(before) {
             self.take_steal(vm, now);
-            let wants = self.vms[vm].wants();
+            let wants = self.vms[vm].metered;
             self.hosts[host].meter.change_demand(wants, MilliCores::default());
             self.vms[vm].runs_on.retain(|(other, _)| *other != host);
         }
@@ -205,7 +208,10 @@ impl World {
         let withheld = meter.read(now).withheld;
         if runs(after) {
             let vm = &mut self.vms[vm];
-            meter.change_demand(MilliCores::default(), vm.wants());
+            if vm.runs_on.is_empty() {
+                vm.metered = vm.wants();
+            }
+            meter.change_demand(MilliCores::default(), vm.metered);
             vm.runs_on.push((host, withheld));
         }
     }
@@ -223,7 +229,7 @@ impl World {
 
     /// CPU that a guest gets on `host`.
     pub(crate) fn cpu_given(&self, host: usize, vm: usize) -> MilliCores {
-        self.hosts[host].meter.given(self.vms[vm].wants())
+        self.hosts[host].meter.given(self.vms[vm].metered)
     }
 
     /// Memory of all processes on `host`, arriving ones included.

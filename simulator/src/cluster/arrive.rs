@@ -18,7 +18,7 @@ impl SimCluster {
         migration.phase = phase;
         let (vm, from, before) = (migration.vm, migration.from, migration.rate);
         // What a full link has queued goes before the rest; post-copy does not count it.
-        let full = before > 0.0 && migration.copy.fills(before / migration.draws.efficiency);
+        let full = before > 0.0 && migration.copy.fills(before);
         let waits = full && phase == Phase::SwitchingOver;
         let queued = if waits { self.physics.queue(before) } else { Span::ZERO };
         self.world.place(from, vm, DomainState::Outgoing, now);

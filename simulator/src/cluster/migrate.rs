@@ -26,7 +26,7 @@ use super::{
     migration::{Migration, Phase},
 };
 use crate::{
-    copy::{Copy, Turn, classes::ClassBitmap},
+    copy::{PageCopy, Turn, classes::ClassBitmap},
     physics::Draws,
 };
 
@@ -90,14 +90,20 @@ impl SimCluster {
     }
 
     /// The guest's memory with every page to be sent.
-    fn fresh_copy(&self, order: &Order, vm: usize, from: usize, to: usize) -> Copy<ClassBitmap> {
+    fn fresh_copy(
+        &self,
+        order: &Order,
+        vm: usize,
+        from: usize,
+        to: usize,
+    ) -> PageCopy<ClassBitmap> {
         let memory = self.world.memory(vm, &self.physics);
         let cache = match order.settings.compression {
             Compression::Xbzrle { cache } => Some(cache.as_f64() / GUEST_PAGE.as_f64()),
             _ => None,
         };
         let bitmap = ClassBitmap::new(&memory, cache, &self.physics);
-        Copy::new(bitmap, &order.settings, self.world.qemu(from, to), &self.physics)
+        PageCopy::new(bitmap, &order.settings, self.world.qemu(from, to), &self.physics)
     }
 
     fn at_source(&self, order: &Order, from: usize) -> Result<usize, Refusal> {

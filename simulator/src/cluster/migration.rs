@@ -10,7 +10,7 @@ use whimbrel_core::{
 
 use super::Happening;
 use crate::{
-    copy::{Copy, classes::ClassBitmap},
+    copy::{PageCopy, classes::ClassBitmap},
     network::Flow,
     physics::{Draws, Physics},
 };
@@ -30,7 +30,7 @@ pub(super) struct Migration {
     pub(super) stats: Option<CompletedStats>,
     pub(super) begun_at: Timestamp,
     pub(super) draws: Draws,
-    pub(super) copy: Copy<ClassBitmap>,
+    pub(super) copy: PageCopy<ClassBitmap>,
     /// Payload rate, bytes a second; in force since `settled_at`.
     pub(super) rate: f64,
     pub(super) settled_at: Timestamp,
@@ -122,7 +122,8 @@ impl Migration {
     /// What it asks of the links.
     pub(super) fn flow(&self, stuck: bool) -> Flow {
         let cap = match self.phase {
-            Phase::Copying | Phase::Serving if !stuck => self.copy.demand(),
+            // What is lost on the way is asked of the link on top.
+            Phase::Copying | Phase::Serving if !stuck => self.copy.demand() / self.draws.efficiency,
             Phase::SwitchingOver | Phase::Moving => f64::INFINITY,
             _ => 0.0,
         };
@@ -150,7 +151,7 @@ impl Migration {
     }
 }
 
-fn delta(copy: &Copy<ClassBitmap>) -> DeltaCoding {
+fn delta(copy: &PageCopy<ClassBitmap>) -> DeltaCoding {
     let sent = copy.sent();
     DeltaCoding {
         pages: sent.deltas.round() as u64,

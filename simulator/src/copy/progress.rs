@@ -3,11 +3,11 @@
 use whimbrel_core::units::{Bytes, BytesPerSecond, GUEST_PAGE};
 
 use super::{
-    Copy,
+    PageCopy,
     bitmap::{Bitmap, Sent},
 };
 
-impl<B: Bitmap> Copy<B> {
+impl<B: Bitmap> PageCopy<B> {
     /// Memory still to send, as QEMU counts it: whole pages, zero or not.
     pub(crate) fn remaining(&self) -> Bytes {
         Bytes::new((self.bitmap.pending() * GUEST_PAGE.as_f64()).round() as u64)

@@ -11,7 +11,7 @@
 use whimbrel_core::units::Span;
 
 use super::{
-    Copy,
+    PageCopy,
     bitmap::{Bitmap, Lot, Service},
 };
 use crate::physics::Physics;
@@ -22,7 +22,7 @@ const LEAST_SECONDS: f64 = 1e-3;
 /// Steps in which the rest is followed, at least one period long each.
 const STEPS: f64 = 64.0;
 
-impl<B: Bitmap> Copy<B> {
+impl<B: Bitmap> PageCopy<B> {
     /// The guest stands still: its stale pages are read and announced. Says how long that takes.
     pub(crate) fn move_guest(&mut self) -> Span {
         self.read_bitmap();

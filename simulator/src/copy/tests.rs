@@ -41,7 +41,7 @@ fn physics() -> Physics {
     physics
 }
 
-fn start(memory: &GuestMemory, settings: &MigrationSettings) -> Copy<ClassBitmap> {
+fn start(memory: &GuestMemory, settings: &MigrationSettings) -> PageCopy<ClassBitmap> {
     start_with(&physics(), memory, settings)
 }
 
@@ -49,20 +49,20 @@ fn start_with(
     physics: &Physics,
     memory: &GuestMemory,
     settings: &MigrationSettings,
-) -> Copy<ClassBitmap> {
+) -> PageCopy<ClassBitmap> {
     let cache = match settings.compression {
         Compression::Xbzrle { cache } => Some(cache.as_f64() / 4096.0),
         _ => None,
     };
     let bitmap = ClassBitmap::new(memory, cache, physics);
-    Copy::new(bitmap, settings, QemuVersion::new(10, 0), physics)
+    PageCopy::new(bitmap, settings, QemuVersion::new(10, 0), physics)
 }
 
 /// A copy that ended, after so many seconds and by this turn.
 struct Ended {
     seconds: f64,
     turn: Turn,
-    copy: Copy<ClassBitmap>,
+    copy: PageCopy<ClassBitmap>,
 }
 
 /// Until the switch over a link of `link` bytes a second; `None` when it does not come in 120 s.

@@ -6,7 +6,7 @@ use whimbrel_core::units::{Bytes, Span};
 
 use super::{Case, Ending, guest::LabGuest};
 use crate::{
-    copy::{Copy, Turn},
+    copy::{PageCopy, Turn},
     kernel::Streams,
     physics::{Draws, Physics},
 };
@@ -66,7 +66,7 @@ struct Run<'a, B> {
     case: &'a Case,
     physics: &'a Physics,
     draws: Draws,
-    copy: Copy<B>,
+    copy: PageCopy<B>,
     line: f64,
     /// Seconds since the request.
     at: f64,
@@ -83,7 +83,7 @@ impl<'a, B: LabGuest> Run<'a, B> {
         Self {
             case,
             physics,
-            copy: Copy::new(bitmap, &case.settings, case.qemu, physics),
+            copy: PageCopy::new(bitmap, &case.settings, case.qemu, physics),
             line: (case.path.as_f64() * draws.efficiency).max(1.0),
             draws,
             at: setup,

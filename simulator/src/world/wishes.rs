@@ -13,7 +13,7 @@ impl World {
     /// Adds what was withheld from a guest until `now` to what its hosts have taken from it.
     pub(super) fn take_steal(&mut self, vm: usize, now: Timestamp) {
         let truth = &mut self.vms[vm];
-        let wants = u128::from(truth.wants().get());
+        let wants = u128::from(truth.metered.get());
         for (host, since) in &mut truth.runs_on {
             let host = &mut self.hosts[*host];
             let withheld = host.meter.read(now).withheld;
@@ -38,9 +38,9 @@ impl World {
     fn change_wish(&mut self, vm: usize, now: Timestamp, change: impl FnOnce(&mut VmTruth)) {
         self.take_steal(vm, now);
         let truth = &mut self.vms[vm];
-        let before = truth.wants();
         change(truth);
-        let after = truth.wants();
+        let (before, after) = (truth.metered, truth.wants());
+        truth.metered = after;
         for (host, _) in &truth.runs_on {
             self.hosts[*host].meter.change_demand(before, after);
         }

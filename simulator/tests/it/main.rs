@@ -11,6 +11,8 @@ mod crash;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod impossible;
 #[cfg(test)]
 mod lab;

@@ -6,7 +6,7 @@ use whimbrel_core::{
 };
 
 use super::*;
-use crate::copy::{Copy, Turn, classes::ClassBitmap};
+use crate::copy::{PageCopy, Turn, classes::ClassBitmap};
 
 /// What a migration comes to: seconds of copying, seconds of stopped pages, bytes, rounds.
 type Came = Option<(f64, f64, f64, u64)>;
@@ -65,7 +65,7 @@ fn by_quanta(guest: &StormGuest, limit: Span, rates: &[f64; 2]) -> Came {
     let memory = GuestMemory::new(*memory, *touched, dirty, BytesPerSecond::mib(10));
     let settings = MigrationSettings { downtime_limit: limit, ..MigrationSettings::default() };
     let bitmap = ClassBitmap::new(&memory, None, &physics);
-    let mut copy = Copy::new(bitmap, &settings, QemuVersion::default(), &physics);
+    let mut copy = PageCopy::new(bitmap, &settings, QemuVersion::default(), &physics);
     let (mut now, mut turn) = (0.0, 0);
     while now < SECONDS_MAX {
         let change = 1.5 * (turn + 1) as f64 - now;
