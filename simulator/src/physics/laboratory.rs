@@ -2,7 +2,7 @@
 //! machine of two cores, with emulated guests.
 //!
 //! Fitted on the campaign's learning guests alone, by coordinate descent on the median and mean
-//! error of time and downtime; the guests that judge were not looked at.
+//! error of time and downtime; the guests that judge took no part.
 
 use whimbrel_core::units::{Bytes, BytesPerSecond, Share, Span};
 
