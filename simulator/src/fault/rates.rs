@@ -15,7 +15,7 @@ use whimbrel_core::{
 
 use super::{
     Fault, Plane,
-    script::{Chance, Make, SCRIPT_MAX, Script},
+    script::{Chance, Make, Script},
 };
 use crate::{
     kernel::Streams,
@@ -97,6 +97,10 @@ impl Default for FaultRates {
 /// Most events an hour of one kind and subject.
 const RATE_MAX: f64 = 3600.0;
 
+/// Where in the list of kinds those of hosts end, and those of guests.
+const HOST_KINDS: usize = 11;
+const GUEST_KINDS: usize = 14;
+
 /// A rate that is out of its range.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("fault-rates.{key} is {value} (hint: it takes {range})")]
@@ -129,6 +133,19 @@ impl FaultRates {
         Ok(())
     }
 
+    /// Faults to be expected on so many hosts and guests over `horizon`.
+    pub(crate) fn expected(&self, hosts: usize, vms: usize, horizon: Span) -> f64 {
+        let subjects = |place: usize| match place {
+            0..HOST_KINDS => hosts,
+            HOST_KINDS..GUEST_KINDS => vms,
+            _ => 1,
+        };
+        let rates = self.listed();
+        let an_hour = rates.iter().enumerate().map(|(place, (_, r))| r * subjects(place) as f64);
+        an_hour.sum::<f64>() * horizon.as_seconds_f64() / 3600.0
+    }
+
+    /// Kinds with their rates: of hosts, then of guests, then of the cluster.
     fn listed(&self) -> [(&'static str, f64); 18] {
         [
             ("host-crash", self.host_crash),
@@ -175,7 +192,6 @@ impl FaultRates {
         });
         let mut faults = script.faults;
         faults.sort_by_key(Fault::at);
-        faults.truncate(SCRIPT_MAX);
         (faults, restarts)
     }
 
@@ -299,6 +315,23 @@ mod tests {
         assert!((320..480).contains(&faults.len()), "{}", faults.len());
         assert!(restarts.is_empty());
         assert!(faults.windows(2).all(|pair| pair[0].at() <= pair[1].at()));
+    }
+
+    #[test]
+    fn what_is_expected_is_about_what_is_drawn() {
+        let rates = FaultRates {
+            daemon_hang: 3.0,
+            stuck_migration: 4.0,
+            slow_ceph: 5.0,
+            controller_restart: 1.0,
+            ..FaultRates::default()
+        };
+        let expected = rates.expected(2, 1, Span::from_seconds(100 * 3600));
+        assert!((expected - 1600.0).abs() < 1e-6, "{expected}");
+        let (faults, restarts) = drawn(&rates, 1);
+        // The deviation is 40.
+        let found = (faults.len() + restarts.len()) as f64;
+        assert!((found - expected).abs() < 160.0, "{found}");
     }
 
     #[test]

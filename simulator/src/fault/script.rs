@@ -9,8 +9,8 @@ use whimbrel_core::units::Span;
 use super::Fault;
 use crate::{kernel::Streams, physics::Range};
 
-/// Most faults of one script; what would come later than the last of them is left out.
-pub(super) const SCRIPT_MAX: usize = 100_000;
+/// Most faults of one kind and subject, however long the script.
+const EACH_MAX: usize = 100_000;
 
 /// How one kind of fault is made at a moment, of what chance decides about it.
 pub(super) type Make<'a> = &'a dyn Fn(Span, Chance) -> Fault;
@@ -56,7 +56,7 @@ impl Script {
         }
         let mut rng = self.streams.stream_of("faults", &format!("{kind}/{subject}"));
         let mut at = Span::ZERO;
-        for _ in 0..SCRIPT_MAX {
+        for _ in 0..EACH_MAX {
             at += Span::from_seconds_f64(waiting_seconds(&mut rng, rate));
             if at >= self.horizon {
                 return;

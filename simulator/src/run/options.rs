@@ -113,6 +113,17 @@ pub enum SimulationError {
     /// A rate of faults is out of its range.
     #[error(transparent)]
     Rates(#[from] RateError),
+    /// The rates would make more faults than anybody could follow.
+    #[error(
+        "the rates make about {expected} faults, the limit is {limit} (hint: lower them, or the \
+         horizon)"
+    )]
+    TooManyFaults {
+        /// Faults to be expected.
+        expected: u64,
+        /// Most of them.
+        limit: u64,
+    },
     /// The engine cannot continue its own journal: a fault of the engine.
     #[error(transparent)]
     Recover(#[from] RecoverError),
@@ -156,6 +167,9 @@ pub enum SimulationError {
     },
 }
 
+/// Most faults that rates may be expected to make.
+const DRAWN_MAX: u64 = 100_000;
+
 /// What is reported of the truth, at most.
 const PERCENT_MAX: u32 = 100_000;
 
@@ -172,6 +186,11 @@ pub(super) fn accept(
     }
     if horizon < tick || horizon > Span::from_seconds(366 * 86_400) {
         return Err(SimulationError::Horizon { horizon });
+    }
+    let expected =
+        options.rates.expected(snapshot.hosts.len(), snapshot.domains.len(), horizon) as u64;
+    if expected > DRAWN_MAX {
+        return Err(SimulationError::TooManyFaults { expected, limit: DRAWN_MAX });
     }
     let arrivals = options.changes.iter().filter_map(|change| match change {
         Change::Arrives { domain, .. } => Some(&domain.vm),

@@ -85,6 +85,8 @@ fn times_that_cannot_be() {
     refused(&said_with(&cut("5")), &["no unit", "hint"]);
     refused(&said("30 s", "0 s"), &["horizon", "hint"]);
     refused(&said("30 s", "800 d"), &["horizon", "366 d"]);
+    let often = "horizon = \"300 d\"\nfault-rates = { power-cut = 3600.0 }";
+    refused(&said("horizon = \"30 s\"", often), &["51840000", "100000", "hint"]);
     let restart = "[[restart]]\ndies = { at = \"1 h\" }\naway = \"1 s\"";
     refused(&said_with(restart), &["restart", "3600 s", "hint"]);
     let loops = "[[restart]]\ndies = { every = \"1 ms\" }\naway = \"1 s\"";
