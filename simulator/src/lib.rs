@@ -11,6 +11,9 @@
 //!                          memory, precopy, network (physics)             checkers, outcome
 //! ```
 //!
+//! Beside it [`fleet`] places arrivals on many hosts, and [`storm`] runs thousands of migrations
+//! among many guests; both take numbers instead of names, and no engine.
+//!
 //! The physics are written apart from the predictor, which is no dependency of this package.
 //! What it leaves out so far: post-copy, auto-converge, multifd, migration's own CPU cost, slower
 //! guests under contention, and the guests' own traffic on the links.
