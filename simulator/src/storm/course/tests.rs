@@ -1,3 +1,7 @@
+//! Whole storms: verdicts, limits, resumption, and `SimGrid`'s figures.
+//!
+//! Never here: one guest's pages (`pages`).
+
 use proptest::prelude::*;
 use whimbrel_core::units::BytesPerSecond;
 
