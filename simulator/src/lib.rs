@@ -13,6 +13,10 @@
 //!                          fault (what goes wrong), change (what people do)
 //! ```
 //!
+//! Beside it [`fleet`] places arrivals on many hosts, [`storm`] runs thousands of migrations among
+//! many guests, and [`consolidation`] compares policies on traces as CloudSim does; they take
+//! numbers instead of names, and no engine.
+//!
 //! The physics are written apart from the predictor, which is no dependency of this package;
 //! [`fidelity`] holds them against recorded migrations.
 //! What it leaves out so far: the guests' own traffic on the links.

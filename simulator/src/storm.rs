@@ -2,8 +2,8 @@
 //!
 //! Every migration copies its own guest's pages, round by round, at the rate that the links leave
 //! it; hosts take part in a limited number of them at a time, and each has a verdict. What one
-//! costs depends neither on how many guests there are nor on how long it takes: between two changes
-//! of its rate everything has a closed form.
+//! costs depends on its rounds and on who shares its links, not on how many guests there are or how
+//! large: between two changes of its rate everything has a closed form.
 //!
 //! ```text
 //! case (input) -> queue (who is next) -> course (events) -> report (verdicts, figures)

@@ -44,3 +44,27 @@ impl Backbone {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_numbered_and_racks_found_by_name() {
+        let host = |name: &str| HostId::new(name).unwrap();
+        let rack = |hosts: [&str; 2], mib| Rack {
+            hosts: hosts.into_iter().map(host).collect(),
+            uplink: BytesPerSecond::mib(mib),
+        };
+        let racks = [("left", rack(["h1", "h3"], 10)), ("right", rack(["h2", "gone"], 20))];
+        let backbone = Backbone {
+            racks: racks.into_iter().map(|(name, rack)| (name.to_owned(), rack)).collect(),
+            migration_network: None,
+        };
+        let hosts = ["h1", "h2", "h3", "h4"].map(host);
+        let between = backbone.between(hosts.iter());
+        assert_eq!(between.rack_of, [Some(0), Some(1), Some(0), None]);
+        assert_eq!(between.uplinks, [10.0 * 1_048_576.0, 20.0 * 1_048_576.0]);
+        assert_eq!(between.total, None);
+    }
+}

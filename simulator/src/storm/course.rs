@@ -29,6 +29,8 @@ enum Event {
     Step { stream: StreamId, turn: u64 },
     /// Its time is out, unless it is over.
     TimeOut { stream: StreamId, begun: u64 },
+    /// What ends at this instant has ended: others may begin.
+    Begin,
 }
 
 /// A migration that runs.
@@ -63,6 +65,8 @@ pub struct StormRun {
     /// By their stream.
     running: Vec<Option<Running>>,
     in_flight: u32,
+    /// Others are about to begin.
+    begins: bool,
     begun: u64,
     turns: u64,
     ended: Vec<Ended>,
@@ -90,6 +94,7 @@ impl StormRun {
             queue: Queue::new(storm),
             running: Vec::new(),
             in_flight: 0,
+            begins: false,
             begun: 0,
             turns: 0,
             ended: Vec::new(),
@@ -104,19 +109,20 @@ impl StormRun {
     /// that it was made with.
     pub fn run(&mut self, storm: &Storm, until: Option<Span>) {
         let until = until.unwrap_or(Span::from_micros(u64::MAX));
-        while self.in_flight > 0
+        while !self.is_over()
             && let Some(event) = self.agenda.next_until(Timestamp::default() + until)
         {
             match event {
                 Event::Step { stream, turn } => self.step(storm, stream, turn),
-                Event::TimeOut { stream, begun } => self.time_out(storm, stream, begun),
+                Event::TimeOut { stream, begun } => self.time_out(stream, begun),
+                Event::Begin => self.begin_more(storm),
             }
         }
     }
 
     /// Whether every migration has its verdict.
     pub fn is_over(&self) -> bool {
-        self.in_flight == 0
+        self.in_flight == 0 && !self.begins
     }
 
     /// What came of it so far. Migrations that still run have no verdict in it.
@@ -131,6 +137,7 @@ impl StormRun {
 
     /// Begins what may begin.
     fn begin_more(&mut self, storm: &Storm) {
+        self.begins = false;
         while self.in_flight < storm.in_flight
             && let Some(next) = self.queue.next(&storm.orders)
         {
@@ -171,7 +178,7 @@ impl StormRun {
         self.agenda.after(storm.time_out, Event::TimeOut { stream, begun: self.begun });
         self.begun += 1;
         self.in_flight += 1;
-        self.take_leg(storm, stream, leg);
+        self.take_leg(stream, leg);
     }
 
     fn step(&mut self, storm: &Storm, stream: StreamId, turn: u64) {
@@ -186,14 +193,14 @@ impl StormRun {
         let leg = running.journey.step(storm, now, running.rate);
         running.count_round();
         if storm.stalled_rounds.is_some_and(|most| running.stalled >= most) {
-            return self.end(storm, stream, Verdict::Stalled);
+            return self.end(stream, Verdict::Stalled);
         }
-        self.take_leg(storm, stream, leg);
+        self.take_leg(stream, leg);
     }
 
-    fn take_leg(&mut self, storm: &Storm, stream: StreamId, leg: Leg) {
+    fn take_leg(&mut self, stream: StreamId, leg: Leg) {
         let cap = match leg {
-            Leg::Over => return self.end(storm, stream, Verdict::Arrived),
+            Leg::Over => return self.end(stream, Verdict::Arrived),
             Leg::Wait(_) => 0.0,
             Leg::Flow { cap } => cap,
         };
@@ -208,17 +215,17 @@ impl StormRun {
         }
     }
 
-    fn time_out(&mut self, storm: &Storm, stream: StreamId, begun: u64) {
+    fn time_out(&mut self, stream: StreamId, begun: u64) {
         let running = self.running.get_mut(stream as usize).and_then(Option::as_mut);
         let Some(running) = running.filter(|running| running.begun == begun) else { return };
         // Once the guest stands still there is no way back: the rest is short.
         if running.journey.remaining().is_some() {
             running.settle(self.agenda.now());
-            self.end(storm, stream, Verdict::TimedOut);
+            self.end(stream, Verdict::TimedOut);
         }
     }
 
-    fn end(&mut self, storm: &Storm, stream: StreamId, verdict: Verdict) {
+    fn end(&mut self, stream: StreamId, verdict: Verdict) {
         let running = self.running.get_mut(stream as usize).and_then(Option::take);
         let Some(Running { next, begun_at, journey, .. }) = running else { return };
         let arrived = verdict == Verdict::Arrived;
@@ -238,7 +245,9 @@ impl StormRun {
         });
         self.links.remove(stream);
         self.share(None);
-        self.begin_more(storm);
+        if !std::mem::replace(&mut self.begins, true) {
+            self.agenda.after(Span::ZERO, Event::Begin);
+        }
     }
 
     /// Finds the rates again, and plans those anew that have another one. `own` plans itself.

@@ -114,7 +114,7 @@ impl Journey {
     pub(super) fn rounds(&self) -> u32 {
         match self {
             Self::Pages(pages) => pages.rounds,
-            Self::Rounds(rounds) => rounds.sent_rounds,
+            Self::Rounds(rounds) => rounds.count,
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) struct Rounds {
     /// The present stage's latency is not over.
     waits: bool,
     pub(super) sent: f64,
-    pub(super) sent_rounds: u32,
+    pub(super) count: u32,
     pub(super) downtime: Span,
 }
 
@@ -101,7 +101,7 @@ impl Rounds {
             stage_began: now,
             waits: true,
             sent: 0.0,
-            sent_rounds: 0,
+            count: 0,
             downtime: Span::ZERO,
         }
     }
@@ -139,7 +139,7 @@ impl Rounds {
                 0.0
             }
             Stage::Copying => {
-                self.sent_rounds += 1;
+                self.count += 1;
                 let seconds = span.as_seconds_f64().max(1e-6);
                 // The plugin has no guest without a cap; what the stage achieved stands for it.
                 let achieved = self.size / seconds;

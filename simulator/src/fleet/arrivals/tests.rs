@@ -1,3 +1,7 @@
+//! Traces on a fleet, held against a plain loop over all hosts and guests.
+//!
+//! Never here: the index (`room`).
+
 use proptest::prelude::*;
 use whimbrel_core::units::{Bytes, MilliCores};
 

@@ -1,3 +1,7 @@
+//! Rates after any changes, held against progressive filling by the book.
+//!
+//! Never here: routes.
+
 use proptest::prelude::*;
 
 use super::*;

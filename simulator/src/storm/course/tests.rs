@@ -1,3 +1,7 @@
+//! Whole storms: verdicts, limits, resumption, and `SimGrid`'s figures.
+//!
+//! Never here: one guest's pages (`pages`).
+
 use proptest::prelude::*;
 use whimbrel_core::units::BytesPerSecond;
 
@@ -46,6 +50,21 @@ fn it_comes_to_what_simgrid_comes_to() {
     assert!(near(duration.mean, 5.622_361) && near(duration.p50, 5.614_731), "{duration:?}");
     assert!(near(duration.p99, 10.130_785), "{duration:?}");
     assert!(near(downtime.mean, 14.6104e-3) && near(downtime.p99, 30.5436e-3), "{downtime:?}");
+}
+
+/// Many streams over the same interfaces, in `SimGrid` 3.32 without cross traffic and with full
+/// updates of its network (its lazy ones give streams that join others too much).
+#[test]
+fn it_shares_links_as_simgrid_does() {
+    let size = Star { hosts: 200, guests: 1000, migrations: 200, in_flight: 50 };
+    let mut storm = star(size, simgrid());
+    storm.per_host = u32::MAX;
+    storm.guests.iter_mut().for_each(|guest| guest.memory = Bytes::mib(4096));
+    let Figures { arrived, duration, downtime, .. } = run(&storm).unwrap().figures();
+    assert_eq!(arrived, 200);
+    assert!(near(duration.mean, 8.253_041) && near(duration.p50, 5.127_387), "{duration:?}");
+    assert!(near(duration.p99, 44.064_492), "{duration:?}");
+    assert!(near(downtime.mean, 11.7784e-3) && near(downtime.p99, 29.9287e-3), "{downtime:?}");
 }
 
 #[test]

@@ -1,3 +1,7 @@
+//! The closed form, held against the rule taken a quantum at a time.
+//!
+//! Never here: links and other migrations.
+
 use proptest::prelude::*;
 use whimbrel_core::{
     cluster::DirtyReading,
