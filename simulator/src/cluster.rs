@@ -4,12 +4,11 @@
 //! have: each host as of its last reading, calls as their adapter knows them. What is true stays
 //! inside, where the checkers look at it.
 //!
-//! Never here: what the migrations cost (`precopy`), who gets which bandwidth
+//! Never here: what the migrations cost (`copy`), who gets which bandwidth
 //! (`network`), or any decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use whimbrel_core::{
     Cluster, DomainState, Snapshot,
     cluster::PlacementError,
@@ -19,22 +18,37 @@ use whimbrel_core::{
 };
 
 use crate::{
-    fault::Fault,
+    change::{Change, GuestNeeds, HostFacts},
+    fault::{Fault, Plane},
     kernel::{Agenda, Log, Streams},
-    network::{Flow, Network},
+    network::{Backbone, Flow, Network},
     physics::Physics,
     replay::Replay,
     world::World,
 };
 
+mod arrive;
+mod burden;
 mod disturb;
 mod follow;
+mod happening;
 mod migrate;
 mod migration;
 mod observe;
+mod paths;
+mod people;
+mod power;
+mod trouble;
+mod truth;
+
+pub use happening::Happening;
+pub use power::HostPower;
 
 use migration::Migration;
 use observe::Reading;
+pub(crate) use observe::{cpu_told, dirty_told};
+pub(crate) use power::PoweredOff;
+use trouble::Trouble;
 
 /// What happens next to what.
 #[derive(Debug, Clone, Copy)]
@@ -53,84 +67,16 @@ enum Event {
     Strike { fault: usize },
     /// A fault passes.
     Pass { fault: usize },
+    /// People do something.
+    Change { change: usize },
+    /// An orderly shutdown is over, unless the host was booted since.
+    ShutDown { host: usize, boots: u32 },
+    /// Patience with a migration's broken connection runs out, unless it was mended since.
+    PathLost { migration: usize, plane: Plane, wait: u32 },
     /// The keepalive of a silence runs out, unless the host answered since.
     Lost { host: usize, silence: u32 },
     /// A host has booted, unless it was switched off again.
     Booted { host: usize, boot: u32 },
-}
-
-/// A line of the event log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
-pub enum Happening {
-    /// The world took an order.
-    Begun {
-        /// The order.
-        order: OrderId,
-    },
-    /// The world would not take an order.
-    Refused {
-        /// The order.
-        order: OrderId,
-        /// Its words.
-        refusal: String,
-    },
-    /// Preparation is over and pages flow.
-    Copying {
-        /// The order.
-        order: OrderId,
-    },
-    /// QEMU looked at its bitmap and went on.
-    Synchronised {
-        /// The order.
-        order: OrderId,
-        /// To send after it.
-        remaining: Bytes,
-    },
-    /// The guest stands still.
-    SwitchingOver {
-        /// The order.
-        order: OrderId,
-        /// For how long, if nothing happens to the link.
-        downtime: Span,
-    },
-    /// The guest runs at its target.
-    Arrived {
-        /// The order.
-        order: OrderId,
-    },
-    /// The migration ended with the guest at its source, if that still runs.
-    Failed {
-        /// The order.
-        order: OrderId,
-        /// libvirt's words.
-        message: String,
-    },
-    /// Somebody asked for an end.
-    CancelAsked {
-        /// The order.
-        order: OrderId,
-    },
-    /// A fault struck.
-    Struck {
-        /// The fault.
-        fault: Fault,
-    },
-    /// A fault passed.
-    Passed {
-        /// The fault.
-        fault: Fault,
-    },
-    /// A host's keepalive ran out.
-    Lost {
-        /// The host.
-        host: HostId,
-    },
-    /// A host answers again after it was off.
-    Booted {
-        /// The host.
-        host: HostId,
-    },
 }
 
 /// A cluster that exists in memory and follows its physics.
@@ -148,10 +94,26 @@ pub struct SimCluster {
     readings: Vec<Reading>,
     collecting: bool,
     faults: Vec<Fault>,
-    /// Guests that the hypervisor refuses to migrate, and those whose migration stands still.
-    refusing: Vec<usize>,
-    sticking: Vec<usize>,
+    trouble: Trouble,
+    changes: Vec<Change>,
+    /// By host.
+    facts: Vec<HostFacts>,
+    needs: BTreeMap<VmId, GuestNeeds>,
+    /// Guests that their people ended.
+    ended: BTreeSet<usize>,
+    /// Guests that people started or stopped by hand.
+    by_hand: BTreeSet<usize>,
+    /// Hosts and guests where people changed something since somebody looked.
+    pub(crate) by_people: Vec<(usize, usize)>,
+    powered_off: Vec<PoweredOff>,
+    /// Orders that were taken although the target counted as unreachable.
+    begun_to_lost: Vec<usize>,
+    /// Guests whose I/O stands still, and since when; and for how long it did before.
+    stalled_since: BTreeMap<usize, Timestamp>,
+    stalled_for: BTreeMap<usize, Span>,
     log: Log<Happening>,
+    /// A migration has ended, or its call has, since somebody asked.
+    news: bool,
     flows: Vec<Flow>,
     rates: Vec<f64>,
 }
@@ -167,8 +129,16 @@ pub struct ClusterOptions {
     pub replay: Option<Replay>,
     /// What goes wrong. A fault that names an unknown host or domain strikes nothing.
     pub faults: Vec<Fault>,
+    /// What people do. What names an unknown host or domain does nothing.
+    pub changes: Vec<Change>,
+    /// What is known of hosts beside the snapshot.
+    pub facts: BTreeMap<HostId, HostFacts>,
+    /// What guests ask of hosts.
+    pub needs: BTreeMap<VmId, GuestNeeds>,
     /// Lines that the event log keeps; 0 for none.
     pub log_lines: usize,
+    /// What lies between the hosts' interfaces.
+    pub backbone: Backbone,
 }
 
 impl SimCluster {
@@ -177,9 +147,24 @@ impl SimCluster {
     /// # Errors
     /// [`PlacementError`] when the snapshot gives a machine no single place.
     pub fn new(snapshot: &Snapshot, options: ClusterOptions) -> Result<Self, PlacementError> {
-        let ClusterOptions { seed, physics, replay, faults, log_lines } = options;
+        let ClusterOptions {
+            seed,
+            physics,
+            replay,
+            faults,
+            changes,
+            facts,
+            needs,
+            log_lines,
+            backbone,
+        } = options;
         let world = World::new(snapshot, replay.as_ref())?;
-        let network = Network::new(world.hosts.iter().map(|host| host.nic(&physics)).collect());
+        let nics: Vec<f64> = world.hosts.iter().map(|host| host.nic(&physics)).collect();
+        let between = backbone.between(world.hosts.iter().map(|host| &host.id));
+        let network = Network::new(&nics, &between);
+        let facts = world.hosts.iter().map(|h| facts.get(&h.id).cloned().unwrap_or_default());
+        let facts = facts.collect();
+        let trouble = trouble_at_first(&world, snapshot.taken_at);
         let readings = world.hosts.iter().map(|_| Reading::default()).collect();
         let mut cluster = Self {
             world,
@@ -193,15 +178,28 @@ impl SimCluster {
             readings,
             collecting: true,
             faults,
-            refusing: Vec::new(),
-            sticking: Vec::new(),
+            trouble,
+            changes,
+            facts,
+            needs,
+            ended: BTreeSet::new(),
+            by_hand: BTreeSet::new(),
+            by_people: Vec::new(),
+            powered_off: Vec::new(),
+            begun_to_lost: Vec::new(),
+            stalled_since: BTreeMap::new(),
+            stalled_for: BTreeMap::new(),
             log: Log::new(log_lines),
+            news: false,
             flows: Vec::new(),
             rates: Vec::new(),
         };
         cluster.first_readings(snapshot);
         for (fault, script) in cluster.faults.iter().enumerate() {
             cluster.agenda.after(script.at(), Event::Strike { fault });
+        }
+        for (change, script) in cluster.changes.iter().enumerate() {
+            cluster.agenda.after(script.at(), Event::Change { change });
         }
         for vm in 0..cluster.world.vms.len() {
             cluster.begin_recording(vm);
@@ -214,9 +212,38 @@ impl SimCluster {
     /// Lets `span` pass.
     pub fn advance(&mut self, span: Span) {
         let until = self.agenda.now() + span;
-        while let Some(event) = self.agenda.next_until(until) {
-            self.happen(event);
+        while self.advance_to_next(until) {
+            self.forget_touched();
         }
+    }
+
+    /// Lets the next thing happen that happens up to and including `until`; `false` when nothing
+    /// does, and it is `until` now.
+    pub(crate) fn advance_to_next(&mut self, until: Timestamp) -> bool {
+        let Some(event) = self.agenda.next_until(until) else { return false };
+        self.happen(event);
+        if !self.world.touched.is_empty() && self.trouble.disturbs_storage() {
+            self.settle_stalls();
+        }
+        true
+    }
+
+    /// Whether a migration or its call has ended since this was last asked.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Nobody looks at what was touched so far.
+    pub(crate) fn forget_touched(&mut self) {
+        self.world.touched.clear();
+        self.by_people.clear();
+    }
+
+    /// Adds a fault to the script, at a time counted from now: what if it happened?
+    pub fn strike_in(&mut self, delay: Span, fault: Fault) {
+        let index = self.faults.len();
+        self.faults.push(fault);
+        self.agenda.after(delay, Event::Strike { fault: index });
     }
 
     /// Forgets every call: the program that held them has died. The migrations go on, as libvirt's
@@ -224,6 +251,23 @@ impl SimCluster {
     pub fn controller_died(&mut self) {
         for migration in &mut self.migrations {
             migration.call_held = false;
+        }
+        self.note(|| Happening::ControllerDied);
+    }
+
+    /// The controller is back; for the log.
+    pub(crate) fn controller_returned(&mut self) {
+        self.note(|| Happening::ControllerReturned);
+    }
+
+    /// Changes the downtime limit of a running migration, as libvirt can while it copies: one that
+    /// was held by a limit too small for it may then switch over. Nothing happens where the order
+    /// is unknown or has ended.
+    pub fn set_downtime_limit(&mut self, id: &OrderId, limit: Span) {
+        if let Some(&migration) = self.orders.get(id) {
+            self.settle(migration);
+            self.migrations[migration].copy.set_downtime_limit(limit);
+            self.plan_check(migration);
         }
     }
 
@@ -251,6 +295,9 @@ impl SimCluster {
             Event::Report { migration } => self.report(migration),
             Event::Strike { fault } => self.strike(fault),
             Event::Pass { fault } => self.pass(fault),
+            Event::Change { change } => self.change(change),
+            Event::ShutDown { host, boots } => self.shut_down(host, boots),
+            Event::PathLost { migration, plane, wait } => self.lose_path(migration, plane, wait),
             Event::Lost { host, silence } => self.lose(host, silence),
             Event::Booted { host, boot } => self.booted(host, boot),
         }
@@ -258,26 +305,6 @@ impl SimCluster {
 
     fn note(&mut self, happening: impl FnOnce() -> Happening) {
         self.log.note(self.agenda.now(), happening);
-    }
-
-    /// Orders that the world took, in the order of their begin; one may be in it twice.
-    pub(crate) fn taken(&self) -> impl Iterator<Item = &OrderId> {
-        self.migrations.iter().map(|migration| &migration.order.id)
-    }
-
-    /// Guests of which more than one migration is under way.
-    pub(crate) fn moved_twice_at_once(&self) -> impl Iterator<Item = &VmId> {
-        let twice = |(place, index): (usize, &usize)| {
-            let vm = self.migrations[*index].vm;
-            let doubled = self.active[..place].iter().any(|other| self.migrations[*other].vm == vm);
-            doubled.then_some(&self.world.vms[vm].id)
-        };
-        self.active.iter().enumerate().filter_map(twice)
-    }
-
-    /// Whether `vm` is between its source and its target.
-    pub(crate) fn is_on_its_way(&self, vm: usize) -> bool {
-        self.active.iter().any(|index| self.migrations[*index].vm == vm)
     }
 }
 
@@ -313,14 +340,19 @@ impl Cluster for SimCluster {
     }
 
     fn set_power(&mut self, host: &HostId, power: Power) -> Result<(), Refusal> {
-        let unknown = || Refusal::HostUnreachable { host: host.clone() };
-        let index = self.world.host(host).ok_or_else(unknown)?;
-        match power {
-            Power::Off => self.power_off(index),
-            Power::On => self.power_on(index),
-        }
-        Ok(())
+        self.switch_power(host, power, false)
     }
+}
+
+/// A host that does not answer in the snapshot is cut off, for good.
+fn trouble_at_first(world: &World, now: Timestamp) -> Trouble {
+    let mut trouble = Trouble::new(world.hosts.len(), now);
+    for (host, _) in world.hosts.iter().enumerate().filter(|(_, truth)| truth.lost) {
+        for plane in [Plane::Management, Plane::Migration] {
+            trouble.hosts[host].cuts[plane as usize] = 1;
+        }
+    }
+    trouble
 }
 
 /// Whether a process in `state` is one that a guest may run on from.

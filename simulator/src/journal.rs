@@ -17,25 +17,26 @@ pub enum CrashPoint {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryJournal {
     records: Vec<Record>,
-    crash: Option<CrashPoint>,
-    crashed: bool,
+    /// Deaths to come.
+    crashes: Vec<CrashPoint>,
+    /// Its writer is dead, since this one.
+    died_at: Option<CrashPoint>,
 }
 
 impl MemoryJournal {
-    /// An empty journal whose writer dies at `crash`.
-    pub fn dying(crash: Option<CrashPoint>) -> Self {
-        Self { crash, ..Self::default() }
+    /// An empty journal whose writer dies at each of `crashes`.
+    pub fn dying(crashes: Vec<CrashPoint>) -> Self {
+        Self { crashes, ..Self::default() }
     }
 
-    /// Whether its writer has died.
-    pub fn crashed(&self) -> bool {
-        self.crashed
+    /// Where its writer died, if it is dead.
+    pub fn died_at(&self) -> Option<CrashPoint> {
+        self.died_at
     }
 
-    /// A new writer takes over; it does not die.
+    /// A new writer takes over.
     pub fn reopen(&mut self) {
-        self.crash = None;
-        self.crashed = false;
+        self.died_at = None;
     }
 
     /// What was written, oldest first.
@@ -47,15 +48,21 @@ impl MemoryJournal {
 impl Journal for MemoryJournal {
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let number = self.records.len() + 1;
-        let dies = self.crashed || self.crash == Some(CrashPoint::Before(number));
-        if !dies {
-            self.records.push(record.clone());
+        let is_due = |point: &CrashPoint| matches!(point, CrashPoint::Before(n) | CrashPoint::After(n) if *n == number);
+        if self.died_at.is_none()
+            && let Some(place) = self.crashes.iter().position(is_due)
+        {
+            let point = self.crashes.remove(place);
+            self.died_at = Some(point);
+            if point == CrashPoint::After(number) {
+                self.records.push(record.clone());
+            }
         }
-        self.crashed = dies || self.crash == Some(CrashPoint::After(number));
-        if self.crashed {
+        if self.died_at.is_some() {
             let message = format!("the writer died at record {number}");
             return Err(JournalError { path: "memory".to_owned(), message, hint: "none" });
         }
+        self.records.push(record.clone());
         Ok(())
     }
 
@@ -71,10 +78,10 @@ mod tests {
     use super::*;
 
     fn written(crash: CrashPoint) -> Vec<bool> {
-        let mut journal = MemoryJournal::dying(Some(crash));
+        let mut journal = MemoryJournal::dying(vec![crash]);
         let record = Record { at: Timestamp::default(), entry: Entry::PlanEnded };
         let taken = (0..3).map(|_| journal.append(&record).is_ok()).collect();
-        assert!(journal.crashed());
+        assert_eq!(journal.died_at(), Some(crash));
         journal.reopen();
         assert!(journal.append(&record).is_ok());
         taken
@@ -84,9 +91,20 @@ mod tests {
     fn the_writer_stays_dead_until_it_is_replaced() {
         assert_eq!(written(CrashPoint::Before(2)), [true, false, false]);
         assert_eq!(written(CrashPoint::After(2)), [true, false, false]);
-        let mut journal = MemoryJournal::dying(Some(CrashPoint::After(1)));
+        let mut journal = MemoryJournal::dying(vec![CrashPoint::After(1)]);
         let record = Record { at: Timestamp::default(), entry: Entry::PlanEnded };
         assert!(journal.append(&record).is_err());
+        assert_eq!(journal.written().len(), 1);
+    }
+
+    #[test]
+    fn it_may_die_several_times_at_one_record() {
+        let record = Record { at: Timestamp::default(), entry: Entry::PlanEnded };
+        let mut journal = MemoryJournal::dying(vec![CrashPoint::Before(1), CrashPoint::Before(1)]);
+        for alive in [false, false, true] {
+            assert_eq!(journal.append(&record).is_ok(), alive);
+            journal.reopen();
+        }
         assert_eq!(journal.written().len(), 1);
     }
 }

@@ -9,11 +9,15 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use whimbrel_core::units::{Span, Timestamp};
 
 /// What is going to happen, and the present.
-#[derive(Debug, Clone)]
+///
+/// It can be written and read at any time: what is read back goes on exactly as what was written
+/// would have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Written<E>", into = "Written<E>", bound(serialize = "E: Clone + Serialize"))]
 pub struct Agenda<E> {
     heap: BinaryHeap<Reverse<Scheduled<E>>>,
     now: Timestamp,
@@ -21,8 +25,36 @@ pub struct Agenda<E> {
     handled: u64,
 }
 
+/// An agenda as it is written: what is next comes first, however the heap happens to lie.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written<E> {
+    now: Timestamp,
+    sequence: u64,
+    handled: u64,
+    next: Vec<Scheduled<E>>,
+}
+
+impl<E> From<Agenda<E>> for Written<E> {
+    fn from(agenda: Agenda<E>) -> Self {
+        let Agenda { heap, now, sequence, handled } = agenda;
+        let mut next: Vec<_> = heap.into_iter().map(|Reverse(scheduled)| scheduled).collect();
+        next.sort_unstable();
+        Self { now, sequence, handled, next }
+    }
+}
+
+impl<E> From<Written<E>> for Agenda<E> {
+    fn from(written: Written<E>) -> Self {
+        let Written { now, sequence, handled, next } = written;
+        let heap = next.into_iter().map(Reverse).collect();
+        Self { heap, now, sequence, handled }
+    }
+}
+
 /// An event with its place in the total order: time, then sequence number.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Scheduled<E> {
     at: Timestamp,
     sequence: u64,
@@ -102,7 +134,8 @@ impl<E> Agenda<E> {
 ///
 /// A purpose that draws more or less does not shift what another one draws, so two variants of a
 /// scenario differ only by what differs in them (common random numbers).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Streams {
     seed: u64,
 }
@@ -113,7 +146,8 @@ impl Streams {
         Self { seed }
     }
 
-    /// The stream for `purpose`.
+    /// The stream for `purpose`. Its position can be written and read too: the generator is
+    /// serialised with it.
     pub fn stream(self, purpose: &str) -> ChaCha8Rng {
         self.numbered(fold(FNV_OFFSET, purpose))
     }
@@ -122,6 +156,13 @@ impl Streams {
     /// when that thing comes up.
     pub fn stream_of(self, purpose: &str, subject: &str) -> ChaCha8Rng {
         self.numbered(fold(fold(fold(FNV_OFFSET, purpose), "/"), subject))
+    }
+
+    /// The stream for `purpose` of the thing with a `number`, as [`Self::stream_of`] that with a
+    /// name.
+    pub fn stream_nth(self, purpose: &str, number: u64) -> ChaCha8Rng {
+        let mixed = fold(fold(FNV_OFFSET, purpose), "#");
+        self.numbered(mixed.wrapping_add(number.wrapping_mul(FNV_PRIME)))
     }
 
     fn numbered(self, number: u64) -> ChaCha8Rng {
@@ -177,6 +218,7 @@ impl<T> Log<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rand::Rng;
 
     use super::*;
@@ -202,6 +244,49 @@ mod tests {
         assert_eq!(agenda.now(), start);
     }
 
+    /// Events that schedule others by chance, up to `until`, and their times.
+    fn play(
+        agenda: &mut Agenda<u32>,
+        chance: &mut ChaCha8Rng,
+        until: Timestamp,
+    ) -> Vec<(Timestamp, u32)> {
+        let mut played = Vec::new();
+        while let Some(event) = agenda.next_until(until) {
+            played.push((agenda.now(), event));
+            for _ in 0..chance.next_u32() % 3 {
+                agenda.after(Span::from_micros(chance.next_u64() % 9), event.wrapping_mul(31) + 1);
+            }
+        }
+        played
+    }
+
+    proptest! {
+        #[test]
+        fn stopped_anywhere_written_and_read_it_goes_on_the_same(
+            seed: u64,
+            stops in prop::collection::btree_set(0..60_u64, 0..4),
+        ) {
+            let begin = || {
+                let mut agenda = Agenda::new(Timestamp::default());
+                (0..8).for_each(|event| agenda.after(Span::from_micros(u64::from(event % 3)), event));
+                (agenda, Streams::new(seed).stream("play"))
+            };
+            let end = Timestamp::from_micros(60);
+            let (mut agenda, mut chance) = begin();
+            let whole = play(&mut agenda, &mut chance, end);
+            let (mut agenda, mut chance) = begin();
+            let mut parts = Vec::new();
+            for stop in stops {
+                parts.extend(play(&mut agenda, &mut chance, Timestamp::from_micros(stop)));
+                let written = serde_json::to_string(&(&agenda, &chance)).unwrap();
+                (agenda, chance) = serde_json::from_str(&written).unwrap();
+                prop_assert_eq!(serde_json::to_string(&(&agenda, &chance)).unwrap(), written);
+            }
+            parts.extend(play(&mut agenda, &mut chance, end));
+            prop_assert_eq!(parts, whole);
+        }
+    }
+
     #[test]
     fn streams_depend_on_seed_purpose_and_subject_only() {
         let first = |mut rng: ChaCha8Rng| rng.next_u64();
@@ -212,6 +297,8 @@ mod tests {
             first(streams.stream("bandwidth")),
             first(streams.stream_of("setup", "a")),
             first(streams.stream_of("setup", "b")),
+            first(streams.stream_nth("setup", 0)),
+            first(streams.stream_nth("setup", 1)),
         ];
         for (index, one) in others.iter().enumerate() {
             assert_ne!(*one, first(streams.stream("setup")));

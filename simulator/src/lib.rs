@@ -4,46 +4,59 @@
 //! a [`SimCluster`]; [`simulate`] lets the same engine that drives libvirt execute a plan on it and
 //! hands back an [`Outcome`]: how every move ended, what it cost, how the hosts fared, and what
 //! happened that must never happen. [`simulate_many`] does so under many seeds, and a
-//! [`Scenario`] is all of it in a file with what must come of it.
+//! [`Scenario`] is all of it in a file with what must come of it. A [`Simulation`] can be stopped
+//! at any moment, copied, and struck by a fault: what if it happened now?
 //!
 //! ```text
 //! kernel (time, chance) -> world (truth) -> cluster (events, readings) -> run (engine, journal)
-//!                          memory, precopy, network (physics)             checkers, outcome
+//!                          memory, copy, network (physics)                checkers, outcome
+//!                          fault (what goes wrong), change (what people do)
 //! ```
 //!
-//! The physics are written apart from the predictor, which is no dependency of this package.
-//! What it leaves out so far: post-copy, auto-converge, multifd, migration's own CPU cost, slower
-//! guests under contention, and the guests' own traffic on the links.
+//! Beside it [`fleet`] places arrivals on many hosts, [`storm`] runs thousands of migrations among
+//! many guests, and [`consolidation`] compares policies on traces as CloudSim does; they take
+//! numbers instead of names, and no engine.
+//!
+//! The physics are written apart from the predictor, which is no dependency of this package;
+//! [`fidelity`] holds them against recorded migrations.
+//! What it leaves out so far: the guests' own traffic on the links.
 //!
 //! Never here: a clock, a file, a thread, or randomness that does not come from a seed.
 
 mod bands;
+pub mod change;
 pub mod checkers;
 pub mod cluster;
+pub mod consolidation;
+mod copy;
 mod expect;
 pub mod fault;
+pub mod fidelity;
+pub mod fleet;
 pub mod journal;
 pub mod kernel;
 mod memory;
 mod network;
 pub mod outcome;
 pub mod physics;
-mod precopy;
 pub mod replay;
 pub mod run;
 pub mod scenario;
+pub mod storm;
 mod use_meter;
 pub mod whatif;
 mod world;
 
 pub use bands::{Band, Bands, MoveBands, simulate_many};
+pub use change::{Change, GuestNeeds, HostFacts};
 pub use checkers::{Breach, Violation};
-pub use cluster::{ClusterOptions, Happening, SimCluster};
-pub use expect::Expectations;
-pub use fault::Fault;
+pub use cluster::{ClusterOptions, Happening, HostPower, SimCluster};
+pub use expect::{Expectations, ExpectedLine};
+pub use fault::{Fault, FaultRates, Plane};
 pub use journal::{CrashPoint, MemoryJournal};
+pub use network::{Backbone, Rack};
 pub use outcome::{HostOutcome, Outcome, UsePoint};
-pub use physics::{Physics, content_of};
+pub use physics::{Physics, StreamPhysics, content_of};
 pub use replay::Replay;
-pub use run::{Death, Restart, SimulationError, SimulationOptions, simulate};
-pub use scenario::{Scenario, ScenarioError, ScenarioReport};
+pub use run::{Death, Restart, Simulation, SimulationError, SimulationOptions, simulate};
+pub use scenario::{Scenario, ScenarioError, ScenarioReport, replay_command};

@@ -14,6 +14,8 @@ use whimbrel_core::{
     units::{Bytes, BytesPerSecond, GUEST_PAGE, Span},
 };
 
+use crate::physics::StreamPhysics;
+
 /// Pages that one writer goes round in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PageClass {
@@ -33,6 +35,13 @@ pub(crate) struct GuestMemory {
     /// Written pages, fastest round first. Their sum is at most `total_pages - zero_pages`; the
     /// rest has content and is not written.
     pub(crate) classes: Vec<PageClass>,
+    /// Part of the pages with content that compresses, 0..=1.
+    pub(crate) text_share: f64,
+    /// Bytes that a difference says of a rewritten page.
+    pub(crate) delta_bytes: f64,
+    /// Part of its vCPUs' time that the guest needs to write as fast as it does, 0..=1: having
+    /// less, it writes more slowly.
+    pub(crate) needs: f64,
 }
 
 /// Most classes of one guest: readings beyond this many windows add nothing that counts.
@@ -55,7 +64,24 @@ impl GuestMemory {
             points.push((1.0, (unmeasured.as_f64() / page).min(touched)));
         }
         let classes = classes(&concave(&points), touched);
-        Self { total_pages, zero_pages: total_pages - touched, classes }
+        Self {
+            total_pages,
+            zero_pages: total_pages - touched,
+            classes,
+            text_share: 0.0,
+            delta_bytes: 0.0,
+            needs: 1.0,
+        }
+    }
+
+    /// The same memory with pages that hold what `stream` takes unknown guests' to hold.
+    pub(crate) fn holding(self, stream: &StreamPhysics) -> Self {
+        Self { text_share: stream.text_share.get(), delta_bytes: stream.delta.as_f64(), ..self }
+    }
+
+    /// Part of its writing that the guest gets done when it has `available` of its vCPUs' time.
+    pub(crate) fn done(&self, available: f64) -> f64 {
+        if available >= self.needs { 1.0 } else { (available / self.needs).max(0.0) }
     }
 
     /// Distinct pages written within `seconds` from a clean start: U(t).

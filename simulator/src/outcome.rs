@@ -1,5 +1,7 @@
 //! What a simulation found out.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use whimbrel_core::{
     Snapshot,
@@ -11,13 +13,21 @@ use whimbrel_core::{
 };
 use whimbrel_engine::{Execution, MoveView};
 
-use crate::{checkers::Violation, cluster::Happening, kernel::Log};
+use crate::{
+    checkers::Violation,
+    cluster::{Happening, HostPower},
+    fault::Fault,
+    kernel::Log,
+    run::Restart,
+};
 
 /// What a simulation found out. Equal inputs give equal outcomes, to the byte.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// Seed of everything that was drawn.
     pub seed: u64,
+    /// When the simulation began.
+    pub started_at: Timestamp,
     /// How the engine saw it.
     #[serde(serialize_with = "execution")]
     pub execution: Execution,
@@ -25,6 +35,12 @@ pub struct Outcome {
     pub makespan: Option<Span>,
     /// Hosts by name.
     pub hosts: Vec<HostOutcome>,
+    /// Energy that each host took over the horizon, where its power curve is known.
+    pub energy_kilowatt_hours: BTreeMap<HostId, f64>,
+    /// How each host stands at the end.
+    pub power: BTreeMap<HostId, HostPower>,
+    /// How long guests' I/O stood still because nobody served their images.
+    pub io_stalled: BTreeMap<VmId, Span>,
     /// Bytes that migrations put on the wire, failed ones included.
     pub bytes_on_the_wire: Bytes,
     /// What must never happen, and did.
@@ -33,6 +49,10 @@ pub struct Outcome {
     pub snapshot: Snapshot,
     /// What the engine wrote down.
     pub journal: Vec<Record>,
+    /// What went wrong, as a script: what was scripted, then what was drawn.
+    pub faults: Vec<Fault>,
+    /// Deaths of the controller, scripted ones first.
+    pub restarts: Vec<Restart>,
     /// What happened, where it was asked for.
     pub log: Log<Happening>,
     /// Events handled.
@@ -44,8 +64,13 @@ pub struct Outcome {
 pub struct HostOutcome {
     /// The host.
     pub host: HostId,
-    /// CPU that guests wanted and did not get, in core-seconds; lower is better.
+    /// CPU that guests and migrations wanted and did not get, in core-seconds; lower is better.
     pub contention_core_seconds: f64,
+    /// CPU that sending and receiving migrations took, in core-seconds; lower is better.
+    pub migration_core_seconds: f64,
+    /// What guests felt of the contention while they ran here, by guest, in core-seconds; those
+    /// that lacked nothing are not in it.
+    pub steal_core_seconds: BTreeMap<VmId, f64>,
     /// Time with more wanted than there was; lower is better.
     pub overload: Span,
     /// Use over time, in steps of equal length (the last may be shorter); at most
@@ -58,7 +83,7 @@ pub struct HostOutcome {
 pub struct UsePoint {
     /// End of the step.
     pub at: Timestamp,
-    /// What guests wanted.
+    /// What guests and migrations wanted.
     pub cpu_wanted: MilliCores,
     /// What they got.
     pub cpu_used: MilliCores,

@@ -1,6 +1,6 @@
 //! The physical constants of a simulated migration, with their sources.
 //!
-//! What a migration does with them is in `precopy`; both are written apart from the
+//! What a migration does with them is in `copy`; both are written apart from the
 //! predictor and share nothing with it but the readings, so that comparing the two says something.
 
 use rand::RngExt;
@@ -8,14 +8,18 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use whimbrel_core::{
     ids::OrderId,
+    settings::{MigrationSettings, Mode, Transport},
     units::{Bytes, BytesPerSecond, Span},
 };
 
 use crate::kernel::Streams;
 
+mod laboratory;
 mod learnt;
+mod stream;
 
 pub use learnt::content_of;
+pub use stream::StreamPhysics;
 
 /// Physical constants of migrations and of what is seen of them. Files may give any subset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,13 @@ pub struct Physics {
     /// that are sent while the guest is stopped. Source: the shortest lab downtimes, 40 to 80 ms
     /// with 10 to 40 ms of pages in them.
     pub device_downtime: Range,
+    /// The same where post-copy moves the guest: QEMU counts until it has sent the device state,
+    /// not until the target runs. Source: the laboratory's learning guests.
+    pub post_copy_downtime: Range,
+    /// From the guest's resumption until its users reach it: announcements and what the network
+    /// needs to learn its new place. Drawn evenly from this range. Source: QEMU announces after
+    /// 50 ms and four times more within 1.5 s (`announce-initial`, `-step`).
+    pub announcement: Range,
     /// Part of its rate that a stream achieves: drawn evenly from this range. Source: lab runs
     /// repeated at one setting spread by 3 %.
     pub efficiency: RangeF64,
@@ -57,6 +68,8 @@ pub struct Physics {
     pub keepalive: Span,
     /// From power on until the host answers. An assumption.
     pub boot: Span,
+    /// What QEMU's stream costs.
+    pub stream: StreamPhysics,
     /// NIC payload where a host was never measured. Source: TCP over Gigabit Ethernet with
     /// 1500-byte frames carries 117 MB/s.
     pub link_bandwidth: BytesPerSecond,
@@ -66,6 +79,9 @@ pub struct Physics {
     /// Each host is read once in this period, hosts at different moments; zero reads all of them
     /// at every look. Source: the collector's default.
     pub collection_period: Span,
+    /// Hosts with a migration under way are read again after this. Source: what the controller
+    /// asks of its collector.
+    pub interest_period: Span,
 }
 
 /// A span drawn evenly between two ends.
@@ -100,14 +116,18 @@ impl Default for Physics {
             log_clear_chunk: Bytes::mib(1024),
             setup: millis(1000, 1500),
             device_downtime: millis(20, 60),
+            post_copy_downtime: millis(2, 10),
+            announcement: millis(50, 250),
             efficiency: RangeF64 { least: 0.97, most: 1.0 },
             report_delay: millis(50, 250),
             cancel_delay: Span::from_millis(100),
             keepalive: Span::from_seconds(18),
             boot: Span::from_seconds(60),
+            stream: StreamPhysics::default(),
             link_bandwidth: BytesPerSecond::new(117_000_000),
             unmeasured_writes: BytesPerSecond::mib(10),
             collection_period: Span::from_seconds(1),
+            interest_period: Span::from_millis(200),
         }
     }
 }
@@ -141,6 +161,12 @@ impl Physics {
             ("zero_pages_per_second", zero >= 1.0 && zero.is_finite(), "1 or more"),
             ("setup", ordered(self.setup), "least up to most, at most 1 d"),
             ("device_downtime", ordered(self.device_downtime), "least up to most, at most 1 d"),
+            (
+                "post_copy_downtime",
+                ordered(self.post_copy_downtime),
+                "least up to most, at most 1 d",
+            ),
+            ("announcement", ordered(self.announcement), "least up to most, at most 1 d"),
             ("report_delay", ordered(self.report_delay), "least up to most, at most 1 d"),
             (
                 "efficiency",
@@ -155,7 +181,29 @@ impl Physics {
             ),
         ];
         let wrong = rules.into_iter().find(|(_, holds, _)| !holds);
-        wrong.map_or(Ok(()), |(key, _, range)| Err(PhysicsError { key, range }))
+        let wrong = wrong.map(|(key, _, range)| (key, range)).or(self.stream.out_of_range());
+        wrong.map_or(Ok(()), |(key, range)| Err(PhysicsError { key, range }))
+    }
+
+    /// Time that the end of a stream takes to get through socket and shaper of a link that is
+    /// full at `rate` bytes a second, more than 0.
+    pub(crate) fn queue(&self, rate: f64) -> Span {
+        Span::from_seconds_f64(self.stream.socket_queue.as_f64() / rate) + self.stream.link_queue
+    }
+
+    /// Handshakes of a migration with `settings`.
+    fn handshakes(&self, settings: &MigrationSettings) -> Span {
+        match settings.transport {
+            Transport::Tcp => Span::ZERO,
+            Transport::Tls => self.stream.tls_setup,
+        }
+    }
+
+    fn stop(&self, settings: &MigrationSettings) -> Range {
+        match settings.mode {
+            Mode::PostCopy => self.post_copy_downtime,
+            Mode::PreCopy | Mode::AutoConverge => self.device_downtime,
+        }
     }
 }
 
@@ -167,22 +215,43 @@ const DAY: Span = Span::from_seconds(86_400);
 pub(crate) struct Draws {
     pub(crate) setup: Span,
     pub(crate) device_downtime: Span,
+    pub(crate) announcement: Span,
     pub(crate) report_delay: Span,
     /// 0..=1, of the rate that the network gives.
     pub(crate) efficiency: f64,
 }
 
 impl Draws {
-    pub(crate) fn of(order: &OrderId, physics: &Physics, streams: Streams) -> Self {
+    /// Of the order `order`, which is done with `settings`.
+    pub(crate) fn of(
+        order: &OrderId,
+        settings: &MigrationSettings,
+        physics: &Physics,
+        streams: Streams,
+    ) -> Self {
         let even = |purpose| streams.stream_of(purpose, order.as_str()).random::<f64>();
+        Self::at(settings, physics, even)
+    }
+
+    /// The middle of everything.
+    pub(crate) fn middle(settings: &MigrationSettings, physics: &Physics) -> Self {
+        Self::at(settings, physics, |_| 0.5)
+    }
+
+    fn at(
+        settings: &MigrationSettings,
+        physics: &Physics,
+        even: impl Fn(&'static str) -> f64,
+    ) -> Self {
         let span = |purpose, range: Range| {
             let width = range.most.saturating_sub(range.least).as_seconds_f64();
             range.least + Span::from_seconds_f64(width * even(purpose))
         };
         let RangeF64 { least, most } = physics.efficiency;
         Self {
-            setup: span("setup", physics.setup),
-            device_downtime: span("device-downtime", physics.device_downtime),
+            setup: span("setup", physics.setup) + physics.handshakes(settings),
+            device_downtime: span("device-downtime", physics.stop(settings)),
+            announcement: span("announcement", physics.announcement),
             report_delay: span("report-delay", physics.report_delay),
             efficiency: least + (most - least) * even("bandwidth"),
         }
@@ -207,7 +276,8 @@ mod tests {
     fn draws_stay_in_their_ranges_and_belong_to_their_order() {
         let physics = Physics::default();
         let draw = |seed, order: &str| {
-            Draws::of(&OrderId::new(order).unwrap(), &physics, Streams::new(seed))
+            let order = OrderId::new(order).unwrap();
+            Draws::of(&order, &MigrationSettings::default(), &physics, Streams::new(seed))
         };
         for seed in 0..200 {
             let one = draw(seed, "p:0");

@@ -1,31 +1,41 @@
-//! Scenario files: a small cluster, a plan, what goes wrong, and what must come of it.
+//! Scenario files: a small cluster, a policy, a plan, what people do, what goes wrong, and what
+//! must come of it.
 //!
-//! A scenario is TOML, read by the caller; unknown keys are refused. A goal in place of a list of
-//! moves is planned by a function that the caller passes: the simulator knows no planner.
+//! A scenario is TOML, read by the caller; unknown keys are refused, and so is what is impossible.
+//! A goal in place of a list of moves is planned by a function that the caller passes: the
+//! simulator knows no planner.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use thiserror::Error;
 use whimbrel_core::{
-    Domain, DomainState, Goal, Host, HostState, MigrationSettings, Move, Plan, Prediction,
-    Snapshot,
-    cluster::DirtyReading,
-    digest::Digest,
+    Goal, Host, HostState, Plan, Snapshot,
     ids::{HostId, VmId},
-    plan::{Parent, PlanReport, Reason, Wave},
     policy::Policy,
-    predict::Quantiles,
-    units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
+    units::{Span, Timestamp},
 };
+use whimbrel_engine::EngineSettings;
 
 use crate::{
+    change::{Change, GuestNeeds, HostFacts},
+    cluster::{cpu_told, dirty_told},
     expect::Expectations,
-    fault::Fault,
+    fault::{Fault, FaultRates},
     outcome::Outcome,
     physics::Physics,
-    run::{Restart, SimulationError, SimulationOptions, simulate},
+    run::{Restart, Simulation, SimulationError, SimulationOptions, simulate},
 };
+
+mod check;
+mod error;
+mod event;
+mod plan;
+mod world;
+
+pub use error::ScenarioError;
+pub use event::ScenarioEvent;
+pub use plan::{ScenarioMove, ScenarioPlan};
+pub use world::{ScenarioDomain, ScenarioHost, ScenarioReading};
 
 /// A scenario file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -42,131 +52,47 @@ pub struct Scenario {
     /// Physical constants; any subset.
     #[serde(default)]
     pub physics: Physics,
+    /// What the operator wants, as in a policy file.
+    #[serde(default)]
+    pub policy: Policy,
     /// The hosts, by name.
     pub host: BTreeMap<HostId, ScenarioHost>,
+    /// Hosts that stand together. A fault that names a rack strikes each of its hosts.
+    #[serde(default)]
+    pub rack: BTreeMap<HostId, Vec<HostId>>,
     /// The guests, by name.
     pub domain: BTreeMap<VmId, ScenarioDomain>,
     /// What is to be done.
     pub plan: ScenarioPlan,
+    /// What people do meanwhile.
+    #[serde(default)]
+    pub event: Vec<ScenarioEvent>,
     /// What goes wrong.
     #[serde(default)]
     pub fault: Vec<Fault>,
-    /// The controller's death and return.
-    pub restart: Option<Restart>,
+    /// What else goes wrong: drawn from these rates.
+    #[serde(default, rename = "fault-rates")]
+    pub fault_rates: FaultRates,
+    /// The controller's deaths and returns.
+    #[serde(default)]
+    pub restart: Vec<Restart>,
     /// What must come of it.
     pub expect: Expectations,
-}
-
-/// A host of a scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScenarioHost {
-    /// CPU that guests may use.
-    pub cpu: MilliCores,
-    /// Memory that guests may use.
-    pub memory: Bytes,
-    /// What its NIC carries in each direction; the physics' default when absent.
-    pub bandwidth: Option<BytesPerSecond>,
-}
-
-/// A guest of a scenario.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScenarioDomain {
-    /// Where it runs.
-    pub host: HostId,
-    /// Its memory.
-    pub memory: Bytes,
-    /// The part of it with content; all of it when absent.
-    pub resident: Option<Bytes>,
-    /// Virtual CPUs.
-    #[serde(default = "one_vcpu")]
-    pub vcpus: u32,
-    /// CPU that it wants.
-    #[serde(default)]
-    pub cpu: MilliCores,
-    /// What it dirties within windows of several lengths.
-    #[serde(default)]
-    pub dirty: Vec<ScenarioReading>,
-}
-
-/// One point of a guest's unique-dirty curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScenarioReading {
-    /// Length of the window.
-    pub window: Span,
-    /// Distinct memory dirtied in it.
-    pub unique: Bytes,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ScenarioPlan {
-    /// These moves.
-    Moves(Vec<ScenarioMove>),
-    /// Whatever the caller's planner makes of it.
-    Goal(Goal),
-}
-
-/// One move of a scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScenarioMove {
-    /// Which guest.
-    pub vm: VmId,
-    /// Where to.
-    pub to: HostId,
-    /// Its wave, counted from 0.
-    #[serde(default)]
-    pub wave: usize,
-    /// Given up after this.
-    #[serde(default = "one_minute")]
-    pub timeout: Span,
-    /// Cap on the stream.
-    pub bandwidth_limit: Option<BytesPerSecond>,
-    /// Downtime limit; the policy's default when absent.
-    pub downtime_limit: Option<Span>,
 }
 
 fn one() -> u64 {
     1
 }
 
-fn one_vcpu() -> u32 {
-    1
-}
-
-fn one_minute() -> Span {
-    Span::from_seconds(60)
-}
-
 fn five_minutes() -> Span {
     Span::from_seconds(300)
 }
 
-/// Waves of one scenario.
-const WAVES_MAX: usize = 1000;
-
 /// The moment at which every scenario begins, so that its outcome does not depend on the calendar.
 const BEGIN: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// Why a scenario could not be run.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ScenarioError {
-    /// A move's guest is not in it, or its wave is out of range.
-    #[error("move of {vm}: {what} (hint: correct the scenario)")]
-    BadMove {
-        /// The guest.
-        vm: VmId,
-        /// What is wrong.
-        what: String,
-    },
-    /// It cannot be simulated.
-    #[error(transparent)]
-    Simulation(#[from] SimulationError),
-}
+/// Lines of the event log that a scenario keeps.
+const LOG_LINES: usize = 10_000;
 
 /// What came of a scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,6 +128,23 @@ impl Scenario {
         snapshot
     }
 
+    /// What the controller sees of [`Self::snapshot`]: readings that lie from the start on do.
+    pub fn seen(&self) -> Snapshot {
+        let mut seen = self.snapshot();
+        for fault in self.fault.iter().filter(|fault| fault.at() == Span::ZERO) {
+            let Fault::LyingReadings { vm, dirty_percent, cpu_percent, .. } = fault else {
+                continue;
+            };
+            for domain in seen.domains.iter_mut().filter(|domain| domain.vm == *vm) {
+                domain.cpu_used = domain.cpu_used.map(|cpu| cpu_told(cpu, *cpu_percent));
+                for reading in &mut domain.dirty {
+                    *reading = dirty_told(*reading, *dirty_percent);
+                }
+            }
+        }
+        seen
+    }
+
     /// Runs it. `planner` is called where the scenario states a goal.
     ///
     /// # Errors
@@ -210,115 +153,107 @@ impl Scenario {
         &self,
         planner: impl FnOnce(&Snapshot, &Goal) -> Plan,
     ) -> Result<ScenarioReport, ScenarioError> {
-        let snapshot = self.snapshot();
-        let plan = match &self.plan {
-            ScenarioPlan::Moves(moves) => self.listed(moves, &snapshot)?,
-            ScenarioPlan::Goal(goal) => planner(&snapshot, goal),
-        };
-        let outcome = simulate(&plan, &snapshot, &self.options())?;
+        let plan = self.planned(planner)?;
+        let outcome = simulate(&plan, &self.snapshot(), &self.options())?;
         let disappointments = self.expect.disappointed_by(&outcome);
         Ok(ScenarioReport { outcome, disappointments })
     }
 
+    /// It under way, at its start.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] when it cannot be run.
+    pub fn begin(
+        &self,
+        planner: impl FnOnce(&Snapshot, &Goal) -> Plan,
+    ) -> Result<Simulation, ScenarioError> {
+        let plan = self.planned(planner)?;
+        Ok(Simulation::new(&plan, &self.snapshot(), &self.options())?)
+    }
+
+    /// The plan that it executes.
+    fn planned(
+        &self,
+        planner: impl FnOnce(&Snapshot, &Goal) -> Plan,
+    ) -> Result<Plan, ScenarioError> {
+        self.check()?;
+        let seen = self.seen();
+        Ok(match &self.plan {
+            ScenarioPlan::Moves(moves) => self.listed(moves, &seen),
+            ScenarioPlan::Goal(goal) => planner(&seen, goal),
+        })
+    }
+
     /// How it is simulated.
     pub fn options(&self) -> SimulationOptions {
+        let limits = &self.policy.limits;
+        let facts = |(id, host): (&HostId, &ScenarioHost)| (id.clone(), host.facts());
         SimulationOptions {
             seed: self.seed,
             horizon: self.horizon,
-            faults: self.fault.clone(),
+            faults: self.faults(),
+            rates: self.fault_rates.clone(),
+            changes: self.changes(),
+            facts: self.host.iter().map(facts).collect::<BTreeMap<HostId, HostFacts>>(),
+            needs: self.needs(),
             physics: self.physics.clone(),
-            restart: self.restart,
-            log_lines: 10_000,
+            engine: EngineSettings {
+                memory_reserve: limits.memory_reserve,
+                ..EngineSettings::default()
+            },
+            cpu_overcommit: Some(limits.cpu_overcommit),
+            restarts: self.restart.clone(),
+            log_lines: LOG_LINES,
             ..SimulationOptions::default()
         }
     }
 
-    /// The listed moves as a plan that claims nothing about their cost.
-    fn listed(&self, moves: &[ScenarioMove], snapshot: &Snapshot) -> Result<Plan, ScenarioError> {
-        let mut waves: Vec<Wave> = Vec::new();
-        let mut left_at: BTreeMap<&VmId, &HostId> = BTreeMap::new();
-        for one in moves {
-            let bad = |what: String| ScenarioError::BadMove { vm: one.vm.clone(), what };
-            let domain =
-                self.domain.get(&one.vm).ok_or_else(|| bad("no such domain".to_owned()))?;
-            if one.wave >= WAVES_MAX {
-                return Err(bad(format!("wave {}, the limit is {WAVES_MAX}", one.wave)));
+    /// The faults, each that names a rack on every host of it.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for fault in &self.fault {
+            match fault.host().and_then(|name| self.rack.get(name)) {
+                Some(hosts) => faults.extend(hosts.iter().map(|host| fault.clone().on(host))),
+                None => faults.push(self.with_racks_in_groups(fault.clone())),
             }
-            if waves.len() <= one.wave {
-                waves.resize(one.wave + 1, Wave { moves: Vec::new() });
+        }
+        faults
+    }
+
+    fn with_racks_in_groups(&self, mut fault: Fault) -> Fault {
+        if let Fault::Partition { groups, .. } = &mut fault {
+            for group in groups {
+                let names = std::mem::take(group);
+                for name in names {
+                    match self.rack.get(&name) {
+                        Some(hosts) => group.extend(hosts.iter().cloned()),
+                        None => group.push(name),
+                    }
+                }
             }
-            let from = left_at.insert(&one.vm, &one.to).unwrap_or(&domain.host);
-            waves[one.wave].moves.push(one.planned(from));
         }
-        let parent = Parent {
-            snapshot: Digest::of(snapshot),
-            snapshot_taken_at: snapshot.taken_at,
-            policy: Digest::of(&Policy::default()),
-            seed: self.seed,
-        };
-        let report = PlanReport {
-            found_by: "scenario".to_owned(),
-            gap: None,
-            makespan: Span::ZERO,
-            terms: Vec::new(),
-        };
-        Ok(Plan::seal(Goal::Balance, parent, report, waves, Vec::new()))
+        fault
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        self.event.iter().map(ScenarioEvent::change).collect()
+    }
+
+    fn needs(&self) -> BTreeMap<VmId, GuestNeeds> {
+        let arrivals = self.event.iter().filter_map(ScenarioEvent::arrival);
+        let all = self.domain.iter().chain(arrivals);
+        all.map(|(vm, domain)| (vm.clone(), domain.needs())).collect()
     }
 }
 
-impl ScenarioDomain {
-    fn sighted(&self, vm: &VmId) -> Domain {
-        let reading = |r: &ScenarioReading| DirtyReading {
-            window: r.window,
-            unique: r.unique,
-            measured_at: BEGIN,
-        };
-        Domain {
-            vm: vm.clone(),
-            uuid: uuid(vm),
-            host: self.host.clone(),
-            state: DomainState::Running,
-            observed_at: BEGIN,
-            vcpus: self.vcpus,
-            memory: self.memory,
-            resident: self.resident,
-            cpu_used: Some(self.cpu),
-            dirty: self.dirty.iter().map(reading).collect(),
-            job: None,
-        }
+impl From<SimulationError> for ScenarioError {
+    fn from(error: SimulationError) -> Self {
+        Self::Simulation(error)
     }
 }
 
-impl ScenarioMove {
-    fn planned(&self, from: &HostId) -> Move {
-        let usual = Policy::default().migration;
-        let none = |span| Quantiles::from_array([span; 7]);
-        Move {
-            vm: self.vm.clone(),
-            uuid: uuid(&self.vm),
-            from: from.clone(),
-            to: self.to.clone(),
-            timeout: self.timeout,
-            reason: Reason::WellPlaced,
-            settings: MigrationSettings {
-                bandwidth_limit: self.bandwidth_limit,
-                downtime_limit: self.downtime_limit.unwrap_or(usual.downtime_limit),
-                ..usual
-            },
-            predicted: Prediction {
-                model: "none".to_owned(),
-                converges: Share::ONE,
-                total_time: none(Span::ZERO),
-                transferred: Quantiles::from_array([Bytes::ZERO; 7]),
-                downtime: none(Span::ZERO),
-                stall: None,
-                caveats: Vec::new(),
-                impact: None,
-            },
-        }
-    }
-}
-
-fn uuid(vm: &VmId) -> String {
-    format!("uuid-of-{vm}")
+/// The command that runs a scenario file again under the seed of an outcome, with every fault that
+/// the seed drew.
+pub fn replay_command(file: &str, outcome: &Outcome) -> String {
+    format!("whimbrel simulate --scenario {file} --seed {}", outcome.seed)
 }

@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// Takes each host's use in steps of equal length.
+#[derive(Debug, Clone)]
 pub(crate) struct UseMeter {
     step: Span,
     end: Timestamp,
@@ -59,17 +60,20 @@ impl UseMeter {
 
     pub(crate) fn finish(self, cluster: &mut SimCluster) -> Vec<HostOutcome> {
         let now = cluster.now();
-        let hosts = cluster.world.hosts.iter_mut().zip(self.series);
-        hosts
-            .map(|(host, used)| {
-                let meter = host.meter.read(now);
-                HostOutcome {
-                    host: host.id.clone(),
-                    contention_core_seconds: meter.contention_core_seconds(),
-                    overload: meter.overloaded,
-                    used,
-                }
-            })
-            .collect()
+        let mut outcomes = Vec::with_capacity(self.series.len());
+        for (index, used) in self.series.into_iter().enumerate() {
+            let steal = cluster.world.steal(index, now);
+            let host = &mut cluster.world.hosts[index];
+            let meter = host.meter.read(now);
+            outcomes.push(HostOutcome {
+                host: host.id.clone(),
+                contention_core_seconds: meter.contention_core_seconds(),
+                migration_core_seconds: meter.migrating as f64 / 1e9,
+                steal_core_seconds: steal,
+                overload: meter.overloaded,
+                used,
+            });
+        }
+        outcomes
     }
 }

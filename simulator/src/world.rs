@@ -12,8 +12,9 @@ use whimbrel_core::{
     DomainState, HostState, Snapshot,
     cluster::{DirtyReading, PlacementError},
     ids::{HostId, VmId},
+    settings::QemuVersion,
     telemetry::DirtySample,
-    units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
+    units::{Bytes, BytesPerSecond, MilliCores, Timestamp},
 };
 
 use crate::{
@@ -22,6 +23,11 @@ use crate::{
     replay::{Replay, Track},
 };
 
+mod meter;
+mod wishes;
+
+pub(crate) use meter::Meter;
+
 /// Hosts and guests, addressed by their position in name order.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -29,6 +35,8 @@ pub(crate) struct World {
     pub(crate) vms: Vec<VmTruth>,
     host_index: BTreeMap<HostId, usize>,
     vm_index: BTreeMap<VmId, usize>,
+    /// Hosts and guests whose processes changed since somebody looked.
+    pub(crate) touched: Vec<(usize, usize)>,
 }
 
 /// A host as it is.
@@ -40,12 +48,12 @@ pub(crate) struct HostTruth {
     pub(crate) cpu: MilliCores,
     pub(crate) memory: Bytes,
     pub(crate) migration_bandwidth: Option<BytesPerSecond>,
+    pub(crate) qemu: QemuVersion,
     pub(crate) powered: bool,
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
     pub(crate) booting: Option<u32>,
-    /// Link cuts in force; it is linked when there is none.
-    pub(crate) link_cuts: u32,
+    pub(crate) reach: Reach,
     /// The keepalive ran out since it last answered.
     pub(crate) lost: bool,
     /// Counts silences: an event that belongs to an earlier one is stale.
@@ -53,6 +61,19 @@ pub(crate) struct HostTruth {
     pub(crate) slowed_to: Option<BytesPerSecond>,
     pub(crate) processes: BTreeMap<usize, DomainState>,
     pub(crate) meter: Meter,
+    /// Part of what is asked of it that it gave when its guests' copies were last told, 0..=1.
+    pub(crate) share_told: f64,
+    /// CPU that guests wanted here and did not get, by guest, in the meter's unit.
+    stolen: BTreeMap<usize, u128>,
+}
+
+/// Whom a host reaches while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The controller gets answers from it.
+    pub(crate) heard: bool,
+    /// It is on the migration network.
+    pub(crate) linked: bool,
 }
 
 /// A guest as it is.
@@ -66,8 +87,13 @@ pub(crate) struct VmTruth {
     /// Memory that was seen not to be all-zero, where it was.
     pub(crate) content: Option<Bytes>,
     pub(crate) cpu: MilliCores,
-    /// Hosts where it runs and is metered.
-    runs_on: Vec<usize>,
+    /// Part of the time that a throttle makes its vCPUs sleep, in percent.
+    throttle_percent: u8,
+    /// What its hosts' meters take it to want.
+    metered: MilliCores,
+    /// Hosts where it runs and is metered, with what the host had withheld from each core that was
+    /// wanted when its own share was last taken.
+    runs_on: Vec<(usize, u128)>,
     pub(crate) dirty: Vec<DirtyReading>,
     /// It was on a host whose power went; nobody else is to blame for its absence.
     pub(crate) lost_to_power: bool,
@@ -75,56 +101,8 @@ pub(crate) struct VmTruth {
     pub(crate) dirty_track: Option<Track<DirtySample>>,
 }
 
-/// CPU of one host, integrated exactly in millicore-microseconds.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Meter {
-    capacity: u64,
-    demand: u64,
-    since: Timestamp,
-    pub(crate) demanded: u128,
-    pub(crate) used: u128,
-    pub(crate) overloaded: Span,
-}
-
-impl Meter {
-    fn new(capacity: MilliCores, now: Timestamp) -> Self {
-        Self { capacity: capacity.get(), since: now, ..Self::default() }
-    }
-
-    /// Brings the integrals up to `now`.
-    pub(crate) fn read(&mut self, now: Timestamp) -> Self {
-        let span = now.since(self.since);
-        let micros = u128::from(span.as_micros());
-        self.demanded += u128::from(self.demand) * micros;
-        self.used += u128::from(self.demand.min(self.capacity)) * micros;
-        if self.demand > self.capacity {
-            self.overloaded += span;
-        }
-        self.since = now;
-        *self
-    }
-
-    /// CPU that was wanted and not given.
-    pub(crate) fn contention_core_seconds(&self) -> f64 {
-        (self.demanded - self.used) as f64 / 1e9
-    }
-
-    /// Mean of an integral since it was `before`.
-    pub(crate) fn mean(now: u128, before: u128, span: Span) -> Option<MilliCores> {
-        let micros = u128::from(span.as_micros());
-        let mean = now.saturating_sub(before).checked_div(micros)?;
-        u64::try_from(mean).ok().map(MilliCores::new)
-    }
-
-    /// What a guest that wants `cpu` gets here.
-    fn given(&self, cpu: MilliCores) -> MilliCores {
-        if self.demand <= self.capacity {
-            return cpu;
-        }
-        let given = u128::from(cpu.get()) * u128::from(self.capacity) / u128::from(self.demand);
-        u64::try_from(given).map_or(cpu, MilliCores::new)
-    }
-}
+/// Least part of its vCPUs' time that a guest is taken to need for its writing.
+const NEEDS_LEAST: f64 = 0.01;
 
 impl World {
     /// The world that `snapshot` shows.
@@ -141,7 +119,13 @@ impl World {
         let hosts: Vec<HostTruth> =
             snapshot.hosts.iter().map(|(id, host)| HostTruth::new(id, host, now)).collect();
         let host_index = hosts.iter().enumerate().map(|(i, h)| (h.id.clone(), i)).collect();
-        let mut world = Self { hosts, vms: Vec::new(), host_index, vm_index: BTreeMap::new() };
+        let mut world = Self {
+            hosts,
+            vms: Vec::new(),
+            host_index,
+            vm_index: BTreeMap::new(),
+            touched: Vec::new(),
+        };
         let mut sightings: Vec<_> = snapshot.domains.iter().collect();
         // Where it lives comes first: that sighting describes the guest.
         sightings.sort_by_key(|d| (&d.vm, !d.state.lives_here(), &d.host));
@@ -159,7 +143,8 @@ impl World {
         Ok(world)
     }
 
-    fn add(&mut self, domain: &whimbrel_core::Domain) -> usize {
+    /// A guest that was not known before; it is nowhere yet.
+    pub(crate) fn add(&mut self, domain: &whimbrel_core::Domain) -> usize {
         let index = self.vms.len();
         self.vm_index.insert(domain.vm.clone(), index);
         self.vms.push(VmTruth {
@@ -170,6 +155,8 @@ impl World {
             resident: domain.resident,
             content: None,
             cpu: domain.cpu_used.unwrap_or_default(),
+            throttle_percent: 0,
+            metered: MilliCores::default(),
             runs_on: Vec::new(),
             dirty: domain.dirty.clone(),
             lost_to_power: false,
@@ -209,28 +196,24 @@ impl World {
         after: Option<DomainState>,
         now: Timestamp,
     ) {
+        self.touched.push((host, vm));
         let runs = |state| state == Some(DomainState::Running);
-        let (meter, vm) = (&mut self.hosts[host].meter, &mut self.vms[vm]);
-        meter.read(now);
         if runs(before) {
-            meter.demand = meter.demand.saturating_sub(vm.cpu.get());
-            vm.runs_on.retain(|other| *other != host);
+            self.take_steal(vm, now);
+            let wants = self.vms[vm].metered;
+            self.hosts[host].meter.change_demand(wants, MilliCores::default());
+            self.vms[vm].runs_on.retain(|(other, _)| *other != host);
         }
+        let meter = &mut self.hosts[host].meter;
+        let withheld = meter.read(now).withheld;
         if runs(after) {
-            meter.demand = meter.demand.saturating_add(vm.cpu.get());
-            vm.runs_on.push(host);
+            let vm = &mut self.vms[vm];
+            if vm.runs_on.is_empty() {
+                vm.metered = vm.wants();
+            }
+            meter.change_demand(MilliCores::default(), vm.metered);
+            vm.runs_on.push((host, withheld));
         }
-    }
-
-    /// Changes what a guest wants of its host's CPU.
-    pub(crate) fn set_cpu(&mut self, vm: usize, cpu: MilliCores, now: Timestamp) {
-        let vm = &mut self.vms[vm];
-        for host in &vm.runs_on {
-            let meter = &mut self.hosts[*host].meter;
-            meter.read(now);
-            meter.demand = meter.demand.saturating_sub(vm.cpu.get()).saturating_add(cpu.get());
-        }
-        vm.cpu = cpu;
     }
 
     /// Ends every process on `host`; guests that were nowhere else are gone.
@@ -246,7 +229,7 @@ impl World {
 
     /// CPU that a guest gets on `host`.
     pub(crate) fn cpu_given(&self, host: usize, vm: usize) -> MilliCores {
-        self.hosts[host].meter.given(self.vms[vm].cpu)
+        self.hosts[host].meter.given(self.vms[vm].metered)
     }
 
     /// Memory of all processes on `host`, arriving ones included.
@@ -260,7 +243,16 @@ impl World {
     pub(crate) fn memory(&self, vm: usize, physics: &Physics) -> GuestMemory {
         let vm = &self.vms[vm];
         let touched = vm.content.into_iter().chain(vm.resident).min();
-        GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes)
+        let memory = GuestMemory::new(vm.memory, touched, &vm.dirty, physics.unmeasured_writes);
+        let vcpus = MilliCores::cores(vm.vcpus.into()).as_cores_f64();
+        // A guest that hardly computes writes all the same.
+        let needs = (vm.cpu.as_cores_f64() / vcpus).clamp(NEEDS_LEAST, 1.0);
+        GuestMemory { needs, ..memory.holding(&physics.stream) }
+    }
+
+    /// What both hosts' QEMU can do.
+    pub(crate) fn qemu(&self, from: usize, to: usize) -> QemuVersion {
+        self.hosts[from].qemu.min(self.hosts[to].qemu)
     }
 }
 
@@ -273,26 +265,29 @@ impl HostTruth {
             cpu: host.cpu,
             memory: host.memory,
             migration_bandwidth: host.migration_bandwidth,
+            qemu: host.qemu.unwrap_or_default(),
             powered: true,
             boots: 0,
             booting: None,
-            link_cuts: u32::from(silent),
+            reach: Reach { heard: !silent, linked: !silent },
             lost: silent,
             silences: 0,
             slowed_to: None,
             processes: BTreeMap::new(),
             meter: Meter::new(host.cpu, now),
+            share_told: 1.0,
+            stolen: BTreeMap::new(),
         }
     }
 
-    /// Whether it answers and carries streams.
+    /// Whether the controller gets answers from it.
     pub(crate) fn answers(&self) -> bool {
-        self.powered && self.link_cuts == 0
+        self.powered && self.reach.heard
     }
 
     /// What its NIC carries in each direction, bytes a second.
     pub(crate) fn nic(&self, physics: &Physics) -> f64 {
-        if !self.answers() {
+        if !self.powered || !self.reach.linked {
             return 0.0;
         }
         let usual = self.migration_bandwidth.unwrap_or(physics.link_bandwidth);
@@ -301,6 +296,13 @@ impl HostTruth {
 }
 
 impl VmTruth {
+    /// CPU that it asks for: what its throttle leaves of its vCPUs, if that is less.
+    fn wants(&self) -> MilliCores {
+        let runs = u64::from(100_u8.saturating_sub(self.throttle_percent));
+        let most = MilliCores::cores(self.vcpus.into()).get().saturating_mul(runs) / 100;
+        if self.throttle_percent == 0 { self.cpu } else { MilliCores::new(most).min(self.cpu) }
+    }
+
     fn record(&mut self, replay: Option<&Replay>) {
         let Some(replay) = replay else { return };
         self.content = replay.content.get(&self.id).copied();

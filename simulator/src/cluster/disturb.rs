@@ -1,142 +1,130 @@
-//! Faults and power.
+//! Faults strike and pass.
+//!
+//! Never here: what follows for calls, streams and guests (`paths`), or power (`power`).
 
-use super::{Event, Happening, SimCluster};
-use crate::{fault::Fault, world::HostTruth};
+use super::{Event, Happening, SimCluster, trouble::Trouble};
+use crate::fault::{Fault, Plane};
+
+/// Counts a fault in or out.
+fn count(counter: &mut u32, begins: bool) {
+    *counter = if begins { counter.saturating_add(1) } else { counter.saturating_sub(1) };
+}
 
 impl SimCluster {
     /// A fault strikes.
     pub(super) fn strike(&mut self, index: usize) {
         let Some(fault) = self.faults.get(index).cloned() else { return };
-        let host = fault.host().and_then(|id| self.world.host(id));
-        let vm = fault.vm().and_then(|id| self.world.vm(id));
-        match (&fault, host, vm) {
-            (Fault::PowerCut { .. }, Some(host), _) => self.power_off(host),
-            (Fault::LinkCut { .. }, Some(host), _) => {
-                self.silence(host, |truth| truth.link_cuts += 1);
-            }
-            (Fault::SlowLink { bandwidth, .. }, Some(host), _) => {
-                self.world.hosts[host].slowed_to = Some(*bandwidth);
-                self.link_changes(host);
-            }
-            (Fault::RefuseMigration { .. }, _, Some(vm)) => self.refusing.push(vm),
-            (Fault::StuckMigration { .. }, _, Some(vm)) => {
-                self.sticking.push(vm);
-                self.share_links();
-            }
-            _ => return,
+        if !self.apply(index, &fault, true) {
+            return;
         }
         if let Some(lasts) = fault.lasts() {
             self.agenda.after(lasts, Event::Pass { fault: index });
         }
         self.note(|| Happening::Struck { fault });
+        self.rewire();
     }
 
     /// A fault passes.
     pub(super) fn pass(&mut self, index: usize) {
         let Some(fault) = self.faults.get(index).cloned() else { return };
-        let Some(host) = fault.host().and_then(|id| self.world.host(id)) else { return };
-        let truth = &mut self.world.hosts[host];
+        self.apply(index, &fault, false);
+        self.note(|| Happening::Passed { fault });
+        self.rewire();
+    }
+
+    /// Puts a fault in force or out of it; whether it strikes anything.
+    fn apply(&mut self, index: usize, fault: &Fault, begins: bool) -> bool {
+        if let Some(id) = fault.host() {
+            let host = self.world.host(id);
+            return host.is_some_and(|host| self.apply_to_host(index, fault, host, begins));
+        }
+        if let Some(id) = fault.vm() {
+            let vm = self.world.vm(id);
+            return vm.is_some_and(|vm| self.apply_to_guest(index, fault, vm, begins));
+        }
+        let trouble = &mut self.trouble;
         match fault {
-            Fault::LinkCut { .. } => {
-                truth.link_cuts = truth.link_cuts.saturating_sub(1);
-                if truth.answers() {
-                    self.answer_again(host);
+            Fault::Partition { groups, networks, .. } if begins => {
+                let mut group_of = vec![0; self.world.hosts.len()];
+                for (group, hosts) in groups.iter().enumerate() {
+                    for host in hosts.iter().filter_map(|id| self.world.host(id)) {
+                        group_of[host] = group;
+                    }
+                }
+                trouble.partitions.insert(index, (networks.clone(), group_of));
+            }
+            Fault::Partition { .. } => {
+                trouble.partitions.remove(&index);
+            }
+            Fault::CephOutage { .. } => count(&mut trouble.ceph_outages, begins),
+            Fault::SlowCeph { delay, .. } if begins => {
+                trouble.ceph_delays.insert(index, *delay);
+            }
+            Fault::SlowCeph { .. } => {
+                trouble.ceph_delays.remove(&index);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn apply_to_host(&mut self, index: usize, fault: &Fault, host: usize, begins: bool) -> bool {
+        let trouble = &mut self.trouble.hosts[host];
+        match fault {
+            Fault::HostCrash { returns, .. } if begins => self.crash(host, *returns),
+            Fault::PowerCut { .. } if begins => self.power_off(host),
+            Fault::LinkCut { networks, .. } => {
+                for plane in networks {
+                    count(&mut trouble.cuts[*plane as usize], begins);
                 }
             }
-            Fault::SlowLink { .. } => {
-                truth.slowed_to = None;
+            Fault::SlowLink { bandwidth, .. } => {
+                self.world.hosts[host].slowed_to = begins.then_some(*bandwidth);
                 self.link_changes(host);
             }
-            Fault::PowerCut { .. }
-            | Fault::RefuseMigration { .. }
-            | Fault::StuckMigration { .. } => {}
-        }
-        self.note(|| Happening::Passed { fault });
-    }
-
-    /// The host's power goes, and every process on it.
-    pub(super) fn power_off(&mut self, host: usize) {
-        let truth = &mut self.world.hosts[host];
-        truth.booting = None;
-        if !truth.powered {
-            return;
-        }
-        self.world.cut_power(host, self.agenda.now());
-        self.silence(host, |truth| truth.powered = false);
-    }
-
-    /// The host's power comes; it answers, empty, when it has booted.
-    pub(super) fn power_on(&mut self, host: usize) {
-        let truth = &mut self.world.hosts[host];
-        if !truth.powered && truth.booting.is_none() {
-            truth.boots += 1;
-            truth.booting = Some(truth.boots);
-            let boot = truth.boots;
-            self.agenda.after(self.physics.boot, Event::Booted { host, boot });
-        }
-    }
-
-    pub(super) fn booted(&mut self, host: usize, boot: u32) {
-        if self.world.hosts[host].booting != Some(boot) {
-            return;
-        }
-        // Streams from before it went off have no process at this end any more.
-        self.break_streams(host);
-        let truth = &mut self.world.hosts[host];
-        truth.powered = true;
-        truth.booting = None;
-        let id = truth.id.clone();
-        if truth.answers() {
-            self.answer_again(host);
-        }
-        self.note(|| Happening::Booted { host: id });
-    }
-
-    /// Takes the host's power or link. Nothing reaches it from then on; who talks to it finds out
-    /// by the keepalive, counted from when it fell silent.
-    fn silence(&mut self, host: usize, how: fn(&mut HostTruth)) {
-        let truth = &mut self.world.hosts[host];
-        let answered = truth.answers();
-        how(truth);
-        if answered {
-            let silence = truth.silences;
-            self.agenda.after(self.physics.keepalive, Event::Lost { host, silence });
-        }
-        self.link_changes(host);
-    }
-
-    fn answer_again(&mut self, host: usize) {
-        let truth = &mut self.world.hosts[host];
-        truth.silences += 1;
-        truth.lost = false;
-        self.link_changes(host);
-        self.resume();
-    }
-
-    /// The keepalive runs out: calls and streams over the host's link fail.
-    pub(super) fn lose(&mut self, host: usize, silence: u32) {
-        let truth = &mut self.world.hosts[host];
-        if truth.silences != silence {
-            return;
-        }
-        truth.lost = true;
-        let id = truth.id.clone();
-        self.note(|| Happening::Lost { host: id });
-        self.break_streams(host);
-    }
-
-    fn break_streams(&mut self, host: usize) {
-        for index in self.active.clone() {
-            let migration = &self.migrations[index];
-            if migration.from == host || migration.to == host {
-                self.fail(index, "operation failed: connection lost, keepalive timed out");
+            Fault::DaemonHang { .. } => count(&mut trouble.hangs, begins),
+            Fault::RefuseArrivals { .. } => count(&mut trouble.refuses_arrivals, begins),
+            Fault::StaleReadings { age, .. } if begins => {
+                trouble.stale.insert(index, *age);
+                let seen = self.readings[host].clone();
+                self.trouble.hosts[host].late.push(seen);
             }
+            Fault::StaleReadings { .. } => {
+                trouble.stale.remove(&index);
+                if trouble.stale.is_empty() {
+                    trouble.late.clear();
+                }
+            }
+            Fault::BmcFailure { silent: true, .. } => count(&mut trouble.bmc_ignores, begins),
+            Fault::BmcFailure { .. } => count(&mut trouble.bmc_refuses, begins),
+            _ => return false,
         }
+        true
     }
 
-    fn link_changes(&mut self, host: usize) {
-        let capacity = self.world.hosts[host].nic(&self.physics);
-        self.network.set_capacity(host, capacity);
-        self.share_links();
+    fn apply_to_guest(&mut self, index: usize, fault: &Fault, vm: usize, begins: bool) -> bool {
+        let Trouble { lies, refusing, sticking, .. } = &mut self.trouble;
+        match fault {
+            Fault::RefuseMigration { .. } if begins => refusing.push(vm),
+            Fault::StuckMigration { .. } if begins => sticking.push(vm),
+            Fault::LyingReadings { dirty_percent, cpu_percent, .. } if begins => {
+                lies.insert(index, (vm, *dirty_percent, *cpu_percent));
+            }
+            Fault::LyingReadings { .. } => {
+                lies.remove(&index);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether a host's daemon does what it is asked.
+    pub(super) fn daemon_works(&self, host: usize) -> bool {
+        self.world.hosts[host].powered && self.trouble.hosts[host].hangs == 0
+    }
+
+    /// Whether the controller hears a host that runs.
+    pub(super) fn is_heard(&self, host: usize) -> bool {
+        self.trouble.hosts[host].hangs == 0 && self.trouble.leads_home(host, Plane::Management)
     }
 }

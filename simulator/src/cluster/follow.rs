@@ -35,6 +35,7 @@ impl SimCluster {
         let Some(track) = &mut self.world.vms[vm].cpu_track else { return };
         let Some((&cpu, wait)) = track.step() else { return };
         self.world.set_cpu(vm, cpu, now);
+        self.cpu_follows(vm);
         self.agenda.after(wait, Event::Cpu { vm });
     }
 

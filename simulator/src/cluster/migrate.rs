@@ -1,48 +1,38 @@
-//! One migration's way through the simulated libvirt and QEMU.
+//! One migration's way through the simulated libvirt and QEMU, up to where its guest is stopped
+//! (`arrive` has the rest).
 //!
 //! ```text
 //! Preparing -> Copying -> SwitchingOver -> Over (arrived, reported a little later)
-//!     |           |             |
-//!     |           +-> Cancelling -> Over (source runs on)
-//!     '-----------+-------------+-> Over (failed, source runs on)
+//!     |         | |  |          |
+//!     |         | |  +-> Cancelling -> Over (source runs on)
+//!     '---------|-+-------------+-> Over (failed, source runs on)
+//!               '-> Moving -> Serving -> Over (arrived; or broken: nobody may touch the guest)
 //! ```
 //!
 //! While a path is broken its migrations stand still where they are; they go on when it is mended
-//! and fail when the keepalive runs out.
+//! and fail when the keepalive runs out. A guest that post-copy has moved cannot go back: where its
+//! memory stops coming it stands still at its target, for a person to look at.
 
 use whimbrel_core::{
     DomainState, HostId,
     cluster::CallState,
     ports::{Order, Refusal},
-    settings::{Compression, MigrationSettings, Mode},
-    units::Span,
+    settings::Compression,
+    units::{GUEST_PAGE, MilliCores, Span},
 };
 
 use super::{
     Event, Happening, SimCluster,
     migration::{Migration, Phase},
 };
-use crate::{physics::Draws, precopy::PreCopy};
-
-/// What travels as plain pre-copy over one stream is simulated; nothing else would be true.
-fn refuse_unknown_physics(settings: &MigrationSettings) -> Result<(), Refusal> {
-    let unknown = |what: String| Err(Refusal::Unsupported { what });
-    if settings.mode != Mode::PreCopy {
-        return unknown(format!("a migration in mode {:?}", settings.mode));
-    }
-    if settings.compression != Compression::None {
-        return unknown(format!("compression {:?}", settings.compression));
-    }
-    if settings.channels != 1 {
-        return unknown(format!("a migration over {} channels", settings.channels));
-    }
-    Ok(())
-}
+use crate::{
+    copy::{PageCopy, Turn, classes::ClassBitmap},
+    physics::Draws,
+};
 
 impl SimCluster {
     /// Takes an order, as the source's libvirt would.
     pub(super) fn take(&mut self, order: &Order) -> Result<(), Refusal> {
-        refuse_unknown_physics(&order.settings)?;
         let unknown = |host: &HostId| Refusal::HostUnreachable { host: host.clone() };
         let from = self.world.host(&order.from).ok_or_else(|| unknown(&order.from))?;
         let to = self.world.host(&order.to).ok_or_else(|| unknown(&order.to))?;
@@ -53,7 +43,7 @@ impl SimCluster {
         let says = |message: &str| {
             Err(Refusal::Hypervisor { host: order.from.clone(), message: message.to_owned() })
         };
-        if self.refusing.contains(&vm) {
+        if self.trouble.refusing.contains(&vm) {
             return says("operation refused: the domain has a device that cannot be migrated");
         }
         if self.is_on_its_way(vm) {
@@ -62,9 +52,13 @@ impl SimCluster {
         if from == to {
             return says("attempt to migrate guest to the same host");
         }
+        let qemu = self.world.qemu(from, to);
+        if let Err(conflict) = order.settings.check(qemu) {
+            return says(&format!("invalid argument: {conflict}"));
+        }
         let now = self.agenda.now();
-        let memory = self.world.memory(vm, &self.physics);
-        let draws = Draws::of(&order.id, &self.physics, self.streams);
+        let draws = Draws::of(&order.id, &order.settings, &self.physics, self.streams);
+        let copy = self.fresh_copy(order, vm, from, to);
         let migration = self.migrations.len();
         self.migrations.push(Migration {
             order: order.clone(),
@@ -77,17 +71,39 @@ impl SimCluster {
             stats: None,
             begun_at: now,
             draws,
-            copy: PreCopy::new(&memory, order.settings.downtime_limit, &self.physics),
+            copy,
             rate: 0.0,
             settled_at: now,
             downtime: Span::ZERO,
+            charged: [MilliCores::default(); 2],
             due: now,
             turn: 0,
         });
         self.active.push(migration);
         self.orders.insert(order.id.clone(), migration);
-        self.step_after(migration, draws.setup);
+        if self.world.hosts[to].lost {
+            self.begun_to_lost.push(migration);
+        }
+        self.step_after(migration, draws.setup + self.trouble.image_delay());
+        self.watch_paths(migration);
         Ok(())
+    }
+
+    /// The guest's memory with every page to be sent.
+    fn fresh_copy(
+        &self,
+        order: &Order,
+        vm: usize,
+        from: usize,
+        to: usize,
+    ) -> PageCopy<ClassBitmap> {
+        let memory = self.world.memory(vm, &self.physics);
+        let cache = match order.settings.compression {
+            Compression::Xbzrle { cache } => Some(cache.as_f64() / GUEST_PAGE.as_f64()),
+            _ => None,
+        };
+        let bitmap = ClassBitmap::new(&memory, cache, &self.physics);
+        PageCopy::new(bitmap, &order.settings, self.world.qemu(from, to), &self.physics)
     }
 
     fn at_source(&self, order: &Order, from: usize) -> Result<usize, Refusal> {
@@ -116,7 +132,7 @@ impl SimCluster {
         let migration = &self.migrations[index];
         match migration.phase {
             Phase::Over | Phase::Cancelling => return Ok(()),
-            Phase::SwitchingOver => {
+            Phase::SwitchingOver | Phase::Moving | Phase::Serving => {
                 return Err(Refusal::PastNoReturn { id: migration.order.id.clone() });
             }
             Phase::Preparing | Phase::Copying => {}
@@ -137,17 +153,16 @@ impl SimCluster {
         if migration.turn != turn {
             return;
         }
-        let (from, to) = (&self.world.hosts[migration.from], &self.world.hosts[migration.to]);
-        let path_stands = from.answers() && to.answers();
         match migration.phase {
             Phase::Cancelling => self.fail(index, "operation aborted: canceled by client"),
             Phase::Over => {}
-            _ if to.lost => self.fail(index, "unable to connect to the target"),
-            // Nobody knows yet; a mended path or the keepalive will come back to it.
-            _ if !path_stands => {}
+            // What is mended, or the end of somebody's patience, will come back to it.
+            _ if !self.may_go_on(index) => {}
             Phase::Preparing => self.begin_copy(index),
             Phase::Copying => self.consider_switch_over(index),
             Phase::SwitchingOver => self.arrive(index),
+            Phase::Moving => self.run_at_target(index),
+            Phase::Serving => self.consider_arrival(index),
         }
     }
 
@@ -157,11 +172,15 @@ impl SimCluster {
         if self.world.hosts[to].processes.get(&vm).is_some_and(|state| super::is_alive(*state)) {
             return self.fail(index, "operation failed: the domain is already active");
         }
+        if let Some(why) = self.refuses_arrival(vm, to) {
+            return self.fail(index, &why);
+        }
         self.world.place(to, vm, DomainState::Incoming, now);
-        let memory = self.world.memory(vm, &self.physics);
+        let migration = &self.migrations[index];
+        let copy = self.fresh_copy(&migration.order, vm, migration.from, to);
         let migration = &mut self.migrations[index];
-        let limit = migration.order.settings.downtime_limit;
-        migration.copy = PreCopy::new(&memory, limit, &self.physics);
+        migration.copy = copy;
+        migration.copy.host_gives(self.world.hosts[migration.from].meter.share());
         migration.phase = Phase::Copying;
         migration.settled_at = now;
         let order = migration.order.id.clone();
@@ -172,66 +191,25 @@ impl SimCluster {
     fn consider_switch_over(&mut self, index: usize) {
         self.settle(index);
         let migration = &mut self.migrations[index];
-        if !migration.copy.switches_over(migration.rate) {
-            let (order, remaining) = (&migration.order.id, migration.copy.remaining());
-            let line = || Happening::Synchronised { order: order.clone(), remaining };
-            self.log.note(self.agenda.now(), line);
-            return self.plan_check(index);
+        let before = migration.copy.throttle_percent();
+        let turn = migration.copy.consider(migration.rate);
+        let (vm, throttle) = (migration.vm, migration.copy.throttle_percent());
+        if throttle != before {
+            self.throttle(vm, throttle);
         }
-        migration.phase = Phase::SwitchingOver;
-        let (vm, from) = (migration.vm, migration.from);
-        self.world.place(from, vm, DomainState::Outgoing, self.agenda.now());
-        // QEMU lifts its cap for the last pages.
-        self.share_links();
-        let migration = &mut self.migrations[index];
-        let pages = migration.copy.finish(migration.rate);
-        migration.downtime = pages + migration.draws.device_downtime;
-        let (order, downtime) = (migration.order.id.clone(), migration.downtime);
-        self.step_after(index, downtime);
-        self.note(|| Happening::SwitchingOver { order, downtime });
-    }
-
-    fn arrive(&mut self, index: usize) {
-        let now = self.agenda.now();
-        let migration = &mut self.migrations[index];
-        migration.phase = Phase::Over;
-        migration.stats = Some(migration.stats(now));
-        let (vm, from, to) = (migration.vm, migration.from, migration.to);
-        let (order, delay) = (migration.order.id.clone(), migration.draws.report_delay);
-        self.world.remove(from, vm, now);
-        self.world.place(to, vm, DomainState::Running, now);
-        self.active.retain(|other| *other != index);
-        self.agenda.after(delay, Event::Report { migration: index });
-        self.note(|| Happening::Arrived { order });
-        self.share_links();
-    }
-
-    /// The call returns with the figures of the completed job.
-    pub(super) fn report(&mut self, index: usize) {
-        self.migrations[index].call = CallState::Returned;
-    }
-
-    /// The migration is over; the guest runs on at its source, if there still is one.
-    pub(super) fn fail(&mut self, index: usize, message: &str) {
-        let now = self.agenda.now();
-        self.settle(index);
-        let migration = &mut self.migrations[index];
-        let arriving =
-            matches!(migration.phase, Phase::Copying | Phase::SwitchingOver | Phase::Cancelling);
-        migration.phase = Phase::Over;
-        migration.turn += 1;
-        migration.call = CallState::Errored(message.to_owned());
-        let (vm, from, to) = (migration.vm, migration.from, migration.to);
-        let order = migration.order.id.clone();
-        if arriving && self.world.hosts[to].processes.get(&vm) == Some(&DomainState::Incoming) {
-            self.world.remove(to, vm, now);
+        match turn {
+            Turn::Continues { read } => {
+                let migration = &self.migrations[index];
+                if read {
+                    let (order, remaining) = (&migration.order.id, migration.copy.remaining());
+                    let line = || Happening::Synchronised { order: order.clone(), remaining };
+                    self.log.note(self.agenda.now(), line);
+                }
+                self.plan_check(index);
+            }
+            Turn::SwitchesOver => self.stop_guest(index, Phase::SwitchingOver),
+            Turn::Moves => self.stop_guest(index, Phase::Moving),
         }
-        if self.world.hosts[from].processes.get(&vm) == Some(&DomainState::Outgoing) {
-            self.world.place(from, vm, DomainState::Running, now);
-        }
-        self.active.retain(|other| *other != index);
-        self.note(|| Happening::Failed { order, message: message.to_owned() });
-        self.share_links();
     }
 
     /// Gives every running stream its share of the links. Streams whose rate does not change keep
@@ -239,10 +217,9 @@ impl SimCluster {
     pub(super) fn share_links(&mut self) {
         self.flows.clear();
         for index in &self.active {
-            let migration = &self.migrations[*index];
-            self.flows.push(migration.flow(self.sticking.contains(&migration.vm)));
+            self.flows.push(self.migrations[*index].flow(self.stands_still(*index)));
         }
-        self.network.share(&self.flows, &mut self.rates);
+        self.network.share(&self.active, &self.flows, &mut self.rates);
         for place in 0..self.active.len() {
             let index = self.active[place];
             let migration = &self.migrations[index];
@@ -255,54 +232,54 @@ impl SimCluster {
         }
     }
 
-    /// A path was mended: what waited for it goes on.
-    pub(super) fn resume(&mut self) {
-        for place in 0..self.active.len() {
-            let migration = &self.migrations[self.active[place]];
-            let waits = matches!(migration.phase, Phase::Preparing | Phase::SwitchingOver);
-            if waits && migration.due <= self.agenda.now() {
-                self.step_after(self.active[place], Span::ZERO);
-            }
-        }
-    }
-
     /// The guest writes in a new way, also while it is being copied.
     pub(super) fn rewrite(&mut self, vm: usize) {
         let copying = |index: &&usize| {
             let migration = &self.migrations[**index];
-            migration.vm == vm && migration.phase == Phase::Copying
+            migration.vm == vm && matches!(migration.phase, Phase::Copying | Phase::Serving)
         };
         if let Some(&index) = self.active.iter().find(copying) {
             self.settle(index);
             let memory = self.world.memory(vm, &self.physics);
-            self.migrations[index].copy.rewrite(&memory);
+            self.migrations[index].copy.bitmap.rewrite(&memory);
             self.plan_check(index);
         }
     }
 
     /// Brings a copy up to the present at the rate that was in force.
-    fn settle(&mut self, index: usize) {
+    pub(super) fn settle(&mut self, index: usize) {
         let now = self.agenda.now();
         let migration = &mut self.migrations[index];
-        if migration.phase == Phase::Copying {
-            migration.copy.advance(now.since(migration.settled_at), migration.rate);
+        let passed = now.since(migration.settled_at);
+        match migration.phase {
+            Phase::Copying => migration.copy.advance(passed, migration.rate),
+            Phase::Serving => migration.copy.serve(passed, migration.rate, &self.physics),
+            _ => {}
         }
         migration.settled_at = now;
     }
 
-    /// Schedules the next look at the switch-over of a copy; none while nothing flows.
-    fn plan_check(&mut self, index: usize) {
+    /// Charges a copy for what it does now, and schedules the next look at its switch-over; none
+    /// while nothing flows.
+    pub(super) fn plan_check(&mut self, index: usize) {
+        self.charge(index);
+        self.schedule_check(index);
+    }
+
+    pub(super) fn schedule_check(&mut self, index: usize) {
         let migration = &mut self.migrations[index];
-        if migration.phase != Phase::Copying {
-            return;
-        }
+        let wait = match migration.phase {
+            Phase::Copying => migration.copy.next_check(migration.rate),
+            Phase::Serving => migration.copy.served_in(migration.rate, &self.physics),
+            _ => return,
+        };
         migration.turn += 1;
-        if let Some(wait) = migration.copy.next_check(migration.rate) {
+        if let Some(wait) = wait {
             self.step_after(index, wait);
         }
     }
 
-    fn step_after(&mut self, index: usize, delay: Span) {
+    pub(super) fn step_after(&mut self, index: usize, delay: Span) {
         let migration = &mut self.migrations[index];
         migration.turn += 1;
         migration.due = self.agenda.now() + delay;

@@ -3,14 +3,14 @@
 //! Hosts are read one by one, each once in a collection period, so a snapshot joins readings of
 //! different moments: a guest that arrives in between is seen at both ends, or at none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 use whimbrel_core::{
     Domain, DomainState, Host, HostState, Snapshot,
-    cluster::JobProgress,
+    cluster::{CallState, DirtyReading, JobProgress},
     ids::HostId,
-    units::{MilliCores, Span, Timestamp},
+    units::{Bytes, MilliCores, Span, Timestamp},
 };
 
 use super::{Event, SimCluster};
@@ -71,18 +71,37 @@ impl SimCluster {
         reading.observed_at = at;
         reading.sightings.clear();
         for (&vm, &state) in &self.world.hosts[host].processes {
-            let job = self.active.iter().map(|index| &self.migrations[*index]);
-            let job = job.filter(|m| m.vm == vm && m.from == host).map(|m| m.progress(now)).next();
+            let mut jobs = self.active.iter().map(|index| &self.migrations[*index]);
+            let job = jobs.find(|m| m.vm == vm && m.from == host);
+            let job = job.map(|m| m.progress(now, &self.physics));
             let runs = state == DomainState::Running;
             let cpu_used = runs.then(|| self.world.cpu_given(host, vm));
             reading.sightings.push(Sighting { vm, state, cpu_used, job });
         }
+        if let Some(age) = self.trouble.staleness(host) {
+            let late = &mut self.trouble.hosts[host].late;
+            late.push(self.readings[host].clone());
+            // What was already replaced by another will never be seen again.
+            let seen = late.iter().rposition(|r| now.since(r.observed_at) >= age).unwrap_or(0);
+            late.drain(..seen);
+        }
+    }
+
+    /// What is seen of a host: its last reading, or, where readings come late, the newest that is
+    /// old enough.
+    fn seen(&self, host: usize, now: Timestamp) -> &Reading {
+        let Some(age) = self.trouble.staleness(host) else { return &self.readings[host] };
+        let late = &self.trouble.hosts[host].late;
+        let old_enough = |reading: &&Reading| now.since(reading.observed_at) >= age;
+        late.iter().rev().find(old_enough).or(late.first()).unwrap_or(&self.readings[host])
     }
 
     /// The snapshot that the controller has now.
     pub(super) fn observed(&mut self) -> Snapshot {
         if self.physics.collection_period == Span::ZERO {
             self.read_all();
+        } else {
+            self.read_where_calls_are();
         }
         let mut snapshot = Snapshot {
             taken_at: self.agenda.now(),
@@ -90,7 +109,8 @@ impl SimCluster {
             domains: Vec::new(),
             orders: self.migrations.iter().filter_map(super::Migration::report).collect(),
         };
-        for (truth, reading) in self.world.hosts.iter().zip(&self.readings) {
+        for (index, truth) in self.world.hosts.iter().enumerate() {
+            let reading = self.seen(index, snapshot.taken_at);
             let host = Host {
                 state: if truth.lost { HostState::Unreachable } else { truth.state },
                 observed_at: reading.observed_at,
@@ -107,6 +127,26 @@ impl SimCluster {
         }
         snapshot.normalise();
         snapshot
+    }
+
+    /// Reads the hosts of calls under way again: the collector looks at them more often than at
+    /// others. What they say between two looks of the controller nobody misses.
+    fn read_where_calls_are(&mut self) {
+        let now = self.agenda.now();
+        let active = |m: &&super::Migration| m.call_held && m.call == CallState::Active;
+        let hosts: BTreeSet<usize> =
+            self.migrations.iter().filter(active).flat_map(|m| [m.from, m.to]).collect();
+        for host in hosts {
+            let old = now.since(self.readings[host].observed_at) >= self.physics.interest_period;
+            if old && self.world.hosts[host].answers() {
+                self.read_at(host, now);
+            }
+        }
+    }
+
+    /// As of when a host is seen.
+    pub(crate) fn seen_at(&self, host: usize) -> Timestamp {
+        self.seen(host, self.agenda.now()).observed_at
     }
 
     /// Reads every host that answers, now.
@@ -126,6 +166,10 @@ impl SimCluster {
 
     fn domain(&self, sighting: &Sighting, host: &HostId, observed_at: Timestamp) -> Domain {
         let guest = &self.world.vms[sighting.vm];
+        let (mut dirty_percent, mut cpu_percent) = (100, 100);
+        for (_, dirty, cpu) in self.trouble.lies.values().filter(|lie| lie.0 == sighting.vm) {
+            (dirty_percent, cpu_percent) = (*dirty, *cpu);
+        }
         Domain {
             vm: guest.id.clone(),
             uuid: guest.uuid.clone(),
@@ -135,9 +179,24 @@ impl SimCluster {
             vcpus: guest.vcpus,
             memory: guest.memory,
             resident: guest.resident,
-            cpu_used: sighting.cpu_used,
-            dirty: guest.dirty.clone(),
+            cpu_used: sighting.cpu_used.map(|cpu| cpu_told(cpu, cpu_percent)),
+            dirty: guest.dirty.iter().map(|reading| dirty_told(*reading, dirty_percent)).collect(),
             job: sighting.job,
         }
     }
+}
+
+/// What is told of a guest's CPU.
+pub(crate) fn cpu_told(cpu: MilliCores, percent: u32) -> MilliCores {
+    MilliCores::new(told(cpu.get(), percent))
+}
+
+/// What is told of a guest's writes.
+pub(crate) fn dirty_told(reading: DirtyReading, percent: u32) -> DirtyReading {
+    DirtyReading { unique: Bytes::new(told(reading.unique.get(), percent)), ..reading }
+}
+
+fn told(truth: u64, percent: u32) -> u64 {
+    let told = u128::from(truth) * u128::from(percent) / 100;
+    u64::try_from(told).unwrap_or(u64::MAX)
 }

@@ -26,6 +26,23 @@ pub(crate) fn pass(text: &str) -> Outcome {
     report.outcome
 }
 
+/// What a scenario with moves expects and does not come, with what came instead.
+pub(crate) fn disappointments(scenario: &Scenario) -> Option<String> {
+    let report = scenario.run(|_, _| unreachable!()).unwrap();
+    let start = report.outcome.started_at;
+    let moves = report.outcome.execution.moves.iter();
+    let moves = moves.map(|one| format!("{} {:?} {}", one.vm, one.state, one.detail));
+    let log = report.outcome.log.lines().iter();
+    let log = log.map(|(at, what)| format!("{} {what:?}", at.since(start).human()));
+    let text = format!(
+        "{:#?}\n  {}\n    {}",
+        report.disappointments,
+        moves.collect::<Vec<_>>().join("\n  "),
+        log.filter(|line| !line.contains("Synchronised")).collect::<Vec<_>>().join("\n    "),
+    );
+    (!report.disappointments.is_empty()).then_some(text)
+}
+
 /// Drains a host onto the first host with room, one guest a wave.
 pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Plan {
     let Goal::Drain { host: drained } = goal else { panic!("only drains") };

@@ -2,7 +2,10 @@
 
 use whimbrel_simulator::{Scenario, simulate, simulate_many};
 
-use crate::common::{empty_plan, first_fit, scenario};
+use crate::{
+    common::{empty_plan, first_fit, scenario},
+    scenarios::with_moves,
+};
 
 const DRAIN: &str = include_str!("../../../tests/scenarios/plain-drain.toml");
 
@@ -12,17 +15,39 @@ fn bytes(scenario: &Scenario) -> String {
 }
 
 #[test]
+fn every_scenario_gives_the_same_bytes_twice() {
+    for (name, scenario) in with_moves() {
+        assert!(bytes(&scenario) == bytes(&scenario), "{name}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
     for text in [
         DRAIN,
         include_str!("../../../tests/scenarios/source-power-cut.toml"),
         include_str!("../../../tests/scenarios/controller-restart.toml"),
+        include_str!("../../../tests/scenarios/drawn-faults.toml"),
     ] {
         let first = scenario(text);
         let second = Scenario { seed: 2, ..first.clone() };
         assert_eq!(bytes(&first), bytes(&first));
         assert_ne!(bytes(&first), bytes(&second));
     }
+}
+
+#[test]
+fn a_script_that_was_drawn_replays_as_one_that_was_written() {
+    let drawn = scenario(include_str!("../../../tests/scenarios/drawn-faults.toml"));
+    let outcome = drawn.run(first_fit).unwrap().outcome;
+    assert!(outcome.faults.len() > 10, "{:?}", outcome.faults);
+    let written = Scenario {
+        fault: outcome.faults.clone(),
+        restart: outcome.restarts.clone(),
+        fault_rates: whimbrel_simulator::FaultRates::default(),
+        ..drawn
+    };
+    assert_eq!(written.run(first_fit).unwrap().outcome, outcome);
 }
 
 #[test]

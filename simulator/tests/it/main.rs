@@ -1,6 +1,8 @@
 //! The simulator with the real engine: laboratory figures, scenarios, crashes, determinism.
 
 #[cfg(test)]
+mod branch;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod common;
@@ -9,8 +11,16 @@ mod crash;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
+mod impossible;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod physics;
+#[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod trouble;
 #[cfg(test)]
 mod world;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use whimbrel_core::{
     Cluster, DomainState, HostState,
-    ids::{HostId, OrderId, VmId},
-    ports::{Order, Power},
-    settings::{Compression, MigrationSettings, Mode},
+    ids::{HostId, VmId},
+    ports::Power,
     telemetry::DirtySample,
     units::{Bytes, MilliCores, Span, Timestamp},
 };
@@ -116,33 +115,6 @@ fn what_cannot_be_simulated_is_refused_with_its_name() {
         .push(whimbrel_core::Domain { host: "h2".parse().unwrap(), ..doubled.domains[0].clone() });
     let error = simulate(&empty_plan(), &doubled, &usual()).unwrap_err();
     assert!(matches!(error, SimulationError::Placement(_)));
-}
-
-#[test]
-fn a_migration_that_no_physics_covers_is_refused_with_its_name() {
-    let snapshot = scenario(TWO_HOSTS).snapshot();
-    let mut cluster = SimCluster::new(&snapshot, ClusterOptions::default()).unwrap();
-    let mut refusal = |settings| {
-        let domain = &snapshot.domains[0];
-        let order = Order {
-            id: OrderId::new("o1").unwrap(),
-            vm: domain.vm.clone(),
-            uuid: domain.uuid.clone(),
-            from: domain.host.clone(),
-            to: "h2".parse().unwrap(),
-            settings,
-            deadline: snapshot.taken_at + Span::from_seconds(60),
-        };
-        cluster.begin(&order).unwrap_err().to_string()
-    };
-    let plain = MigrationSettings::default;
-    let mode = refusal(MigrationSettings { mode: Mode::PostCopy, ..plain() });
-    assert!(mode.contains("PostCopy"), "{mode}");
-    let compression = Compression::Xbzrle { cache: Bytes::mib(64) };
-    let delta = refusal(MigrationSettings { compression, ..plain() });
-    assert!(delta.contains("Xbzrle"), "{delta}");
-    let several = refusal(MigrationSettings { channels: 2, ..plain() });
-    assert!(several.contains("2 channels"), "{several}");
 }
 
 #[test]
