@@ -86,7 +86,9 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
             ("timing", "--pairs") => read.pairs = words.next()?.parse().ok()?,
             ("choosing", "--cases") => read.cases = words.next()?.parse().ok()?,
             ("drains", "--repeats") => read.repeats = words.next()?.parse().ok()?,
-            ("timing" | "choosing" | "drains", "--seed") => read.seed = words.next()?.parse().ok()?,
+            ("timing" | "choosing" | "drains", "--seed") => {
+                read.seed = words.next()?.parse().ok()?
+            }
             ("timing" | "choosing", "--model") => read.model = Some(words.next()?.into()),
             ("timing" | "choosing", "--campaign") => read.campaign = words.next()?.into(),
             _ => return None,

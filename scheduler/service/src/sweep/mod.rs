@@ -11,9 +11,11 @@
 //! Never here: a scheduler. Whoever has one starts the shards.
 
 mod axes;
+mod kept;
 mod merge;
 mod run;
 mod shard;
+mod study;
 #[cfg(test)]
 mod tests;
 mod what_if;
@@ -26,6 +28,7 @@ pub use axes::{Axes, CELLS_MAX, Cell};
 pub use merge::{Merged, merge};
 pub use run::{Ran, done, run};
 pub use shard::Shard;
+pub use study::{StudyMatrix, percent_of_part};
 pub use what_if::WhatIfMatrix;
 
 use crate::{Failure, files};
@@ -73,9 +76,14 @@ impl Matrix {
                     .and_then(|matrix| matrix.ready(model))
                     .map_err(about)
             }
+            study::KIND => {
+                let base = path.parent().unwrap_or(Path::new("."));
+                StudyMatrix::parse(&text, base).and_then(StudyMatrix::ready).map_err(about)
+            }
             other => Err(about(Failure::invalid(format!(
-                "kind {other:?} is not known (hint: kind = {:?})",
-                what_if::KIND
+                "kind {other:?} is not known (hint: kind = {:?} or {:?})",
+                what_if::KIND,
+                study::KIND
             )))),
         }
     }

@@ -3,9 +3,8 @@
 //! A recording is loaded, and a change planned, once for all seeds that follow each other.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use serde::Deserialize;
@@ -16,7 +15,10 @@ use whimbrel_core::{
 };
 use whimbrel_simulator::whatif::Changes;
 
-use super::{Axes, Cell, Matrix, Work};
+use super::{
+    Axes, Cell, Matrix, Work,
+    kept::{self, Kept},
+};
 use crate::{
     Failure, files,
     scene::Scene,
@@ -25,9 +27,6 @@ use crate::{
 
 /// How matrix files call this kind.
 pub(super) const KIND: &str = "what-if";
-
-/// Recordings, and plans, that are kept at hand.
-const KEPT: usize = 8;
 
 /// Name of the policy beside recorded telemetry.
 const POLICY_FILE: &str = "policy.toml";
@@ -153,57 +152,10 @@ fn model_text(model: Option<&Path>) -> Result<String, Failure> {
     Ok(Digest::of_bytes(files::read_text(path)?.as_bytes()).to_string())
 }
 
-/// What a recording is known by: its moment, and the names and sizes of its files, which are
-/// written once.
+/// What a recording is known by: its moment, and its files.
 fn identity(recording: &Recording) -> Result<String, Failure> {
-    let mut listed = Vec::new();
-    list(&recording.data, &recording.data, &mut listed)?;
-    listed.sort();
     let moment = recording.moment.map_or_else(|| "last".to_owned(), |at| at.to_string());
-    Ok(format!("{moment} of {}", Digest::of(&listed)))
-}
-
-fn list(root: &Path, folder: &Path, found: &mut Vec<(String, u64)>) -> Result<(), Failure> {
-    let fault = |error: std::io::Error| {
-        Failure::not_found(format!("cannot be listed: {error} (hint: check the path)"))
-            .about(folder.display())
-    };
-    for entry in std::fs::read_dir(folder).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
-        if path.is_dir() {
-            list(root, &path, found)?;
-        } else {
-            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            found.push((name, std::fs::metadata(&path).map_err(fault)?.len()));
-        }
-    }
-    Ok(())
-}
-
-/// What takes long to make, made once and kept while it is among the last that were asked for.
-struct Kept<T>(Mutex<VecDeque<(String, Slot<T>)>>);
-
-/// Filled by the first who needs it; the others wait.
-type Slot<T> = Arc<OnceLock<Result<T, Failure>>>;
-
-impl<T> Kept<T> {
-    fn new() -> Self {
-        Self(Mutex::new(VecDeque::new()))
-    }
-
-    fn slot(&self, key: &str) -> Slot<T> {
-        // Whoever panicked while it held the lock left a queue that is whole.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, slot)) = kept.iter().find(|(name, _)| name == key) {
-            return Arc::clone(slot);
-        }
-        if kept.len() >= KEPT {
-            kept.pop_front();
-        }
-        let slot = Slot::default();
-        kept.push_back((key.to_owned(), Arc::clone(&slot)));
-        slot
-    }
+    Ok(format!("{moment} of {}", kept::identity(&recording.data)?))
 }
 
 /// Asks the question of each cell.

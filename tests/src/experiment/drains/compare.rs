@@ -108,14 +108,8 @@ fn drain(place: &Path, name: &str, past: &[MigrationTrace]) -> Result<Compared, 
         let (stats, bands) = (record.stats?, proof.bands.moves.get(&record.vm)?);
         Some(Moved {
             vm: record.vm.clone(),
-            total_time: Pair {
-                simulated: bands.total_time?.median,
-                measured: stats.total_time,
-            },
-            transferred: Pair {
-                simulated: bands.transferred?.median,
-                measured: stats.transferred,
-            },
+            total_time: Pair { simulated: bands.total_time?.median, measured: stats.total_time },
+            transferred: Pair { simulated: bands.transferred?.median, measured: stats.transferred },
             downtime: Pair { simulated: bands.downtime?.median, measured: stats.downtime },
         })
     });
