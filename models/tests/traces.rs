@@ -228,6 +228,24 @@ fn post_copy_clock_jumps_and_counters_that_fall_give_no_points() {
 }
 
 #[test]
+fn looks_that_count_no_pages_say_nothing_of_what_was_dirtied() {
+    let mut trace = sixteen_clients();
+    for look in &mut trace.samples {
+        (look.progress.normal_pages, look.progress.zero_pages) = (0, 0);
+    }
+    trace.record.stats = Some(CompletedStats {
+        total_time: Span::from_seconds(46),
+        downtime: Span::from_millis(100),
+        transferred: Bytes::new(6_200_000_000),
+        normal_pages: 1_500_000,
+        zero_pages: 1_307_288,
+        iterations: 14,
+        ..CompletedStats::default()
+    });
+    assert_eq!(samples::points(&trace), Vec::new(), "all pages seem to come at the end");
+}
+
+#[test]
 fn similar_guests_stand_in_widely_and_say_so() {
     let trace = sixteen_clients();
     let prior = Prior::learn(std::slice::from_ref(&trace));

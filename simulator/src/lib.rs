@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Beside it [`fleet`] places arrivals on many hosts, [`storm`] runs thousands of migrations among
-//! many guests, and [`consolidation`] compares policies on traces as CloudSim does; they take
+//! many guests, and [`consolidation`] compares policies on traces as `CloudSim` does; they take
 //! numbers instead of names, and no engine.
 //!
 //! The physics are written apart from the predictor, which is no dependency of this package;

@@ -151,7 +151,7 @@ impl Scenario {
     /// [`ScenarioError`] when it cannot be run. Disappointed expectations are in the report.
     pub fn run(
         &self,
-        planner: impl FnOnce(&Snapshot, &Goal) -> Plan,
+        planner: impl FnOnce(&Snapshot, &Goal) -> Result<Plan, String>,
     ) -> Result<ScenarioReport, ScenarioError> {
         let plan = self.planned(planner)?;
         let outcome = simulate(&plan, &self.snapshot(), &self.options())?;
@@ -165,7 +165,7 @@ impl Scenario {
     /// [`ScenarioError`] when it cannot be run.
     pub fn begin(
         &self,
-        planner: impl FnOnce(&Snapshot, &Goal) -> Plan,
+        planner: impl FnOnce(&Snapshot, &Goal) -> Result<Plan, String>,
     ) -> Result<Simulation, ScenarioError> {
         let plan = self.planned(planner)?;
         Ok(Simulation::new(&plan, &self.snapshot(), &self.options())?)
@@ -174,13 +174,14 @@ impl Scenario {
     /// The plan that it executes.
     fn planned(
         &self,
-        planner: impl FnOnce(&Snapshot, &Goal) -> Plan,
+        planner: impl FnOnce(&Snapshot, &Goal) -> Result<Plan, String>,
     ) -> Result<Plan, ScenarioError> {
         self.check()?;
         let seen = self.seen();
         Ok(match &self.plan {
             ScenarioPlan::Moves(moves) => self.listed(moves, &seen),
-            ScenarioPlan::Goal(goal) => planner(&seen, goal),
+            ScenarioPlan::Goal(goal) => planner(&seen, goal)
+                .map_err(|why| ScenarioError::Unplanned { goal: goal.clone(), why })?,
         })
     }
 
@@ -199,9 +200,9 @@ impl Scenario {
             physics: self.physics.clone(),
             engine: EngineSettings {
                 memory_reserve: limits.memory_reserve,
+                cpu_overcommit: Some(limits.cpu_overcommit),
                 ..EngineSettings::default()
             },
-            cpu_overcommit: Some(limits.cpu_overcommit),
             restarts: self.restart.clone(),
             log_lines: LOG_LINES,
             ..SimulationOptions::default()

@@ -35,7 +35,7 @@ fn every_scenario_holds_what_it_promises() {
 fn disappointment(name: &str, text: &str) -> Option<String> {
     let scenario: Scenario = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let report = scenario
-        .run(|snapshot, goal| planned(&scenario.policy, snapshot, goal))
+        .run(|snapshot, goal| Ok(planned(&scenario.policy, snapshot, goal)))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let moves = report.outcome.execution.moves.iter();
     let moves = moves.map(|one| format!("\n  {} {:?} {}", one.vm, one.state, one.detail));

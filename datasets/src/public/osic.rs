@@ -1,4 +1,4 @@
-//! Live migrations of OpenStack guests one after the other, on Ceph and on local disks: how long
+//! Live migrations of `OpenStack` guests one after the other, on Ceph and on local disks: how long
 //! Nova took for each.
 //!
 //! Says nothing of bytes, downtime or what the guests wrote: the set has durations only.

@@ -35,6 +35,9 @@ const ZERO_PAGES_PER_SECOND: f64 = 2e6;
 const ELAPSED_MAX: Span = Span::from_seconds(30 * 86_400);
 const AT_MAX: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
 
+/// What a stream carries before its first page: headers, and the list of memory blocks.
+const UNCOUNTED_MAX: Bytes = Bytes::mib(1);
+
 /// No guest is larger: 1 PiB.
 const MEMORY_MAX: u64 = 1 << 50;
 
@@ -151,8 +154,12 @@ impl Look {
             && remaining <= total
             && elapsed <= ELAPSED_MAX
             && sample.at + elapsed <= AT_MAX;
+        // Who does not count pages says nothing of what was dirtied: one that arrives would seem to
+        // have taken all of them at the end.
+        let pages = progress.normal_pages.max(progress.zero_pages).max(delta.pages);
+        let counted = pages > 0 || progress.transferred <= UNCOUNTED_MAX;
         let before_the_switch = progress.post_copy_requests == 0 && iteration <= reads_max;
-        (possible && before_the_switch && iteration > 0).then(|| Self {
+        (possible && counted && before_the_switch && iteration > 0).then(|| Self {
             at: sample.at,
             seconds: elapsed.as_seconds_f64(),
             remaining: remaining.as_f64(),

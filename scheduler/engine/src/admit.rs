@@ -69,12 +69,37 @@ pub enum Denial {
         /// What is needed.
         needed: Bytes,
     },
+    /// The target's cores carry as many vCPUs as the policy allows.
+    #[error("{host} may carry {room} more vCPUs, {vm} has {needed}")]
+    NoCores {
+        /// The VM.
+        vm: VmId,
+        /// The target.
+        host: HostId,
+        /// vCPUs that it may still carry.
+        room: u32,
+        /// vCPUs of the VM.
+        needed: u32,
+    },
+}
+
+/// What is on its way to a host.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Coming {
+    pub(crate) memory: Bytes,
+    pub(crate) vcpus: u32,
 }
 
 impl Denial {
     /// Whether waiting may help.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::HostSilent { .. } | Self::NoRoom { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::HostSilent { .. }
+                | Self::NoRoom { .. }
+                | Self::NoCores { .. }
+                | Self::Busy { .. }
+        )
     }
 }
 
@@ -82,7 +107,7 @@ impl Denial {
 pub(crate) fn admit(
     order: &Order,
     snapshot: &Snapshot,
-    on_its_way: Bytes,
+    coming: Coming,
     settings: &EngineSettings,
 ) -> Result<Domain, Denial> {
     for host in [&order.from, &order.to] {
@@ -93,7 +118,7 @@ pub(crate) fn admit(
         return Err(Denial::TargetNotUp { host: order.to.clone() });
     }
     let domain = at_source(order, snapshot)?;
-    room(order, domain, snapshot, on_its_way, settings)?;
+    room(order, domain, snapshot, coming, settings)?;
     Ok(domain.clone())
 }
 
@@ -132,12 +157,20 @@ fn room(
     order: &Order,
     domain: &Domain,
     snapshot: &Snapshot,
-    on_its_way: Bytes,
+    coming: Coming,
     settings: &EngineSettings,
 ) -> Result<(), Denial> {
     let Some(target) = snapshot.hosts.get(&order.to) else { return Ok(()) };
-    let living = snapshot.domains.iter().filter(|d| d.host == order.to && d.state.lives_here());
-    let used = living.map(|d| d.memory).sum::<Bytes>() + on_its_way;
+    let living = || snapshot.domains.iter().filter(|d| d.host == order.to && d.state.lives_here());
+    if let Some(overcommit) = settings.cpu_overcommit {
+        let used = living().map(|d| d.vcpus).fold(coming.vcpus, u32::saturating_add);
+        let room = target.cpu.as_cores_f64() * overcommit - f64::from(used);
+        if f64::from(domain.vcpus) > room {
+            let (vm, host, needed) = (order.vm.clone(), order.to.clone(), domain.vcpus);
+            return Err(Denial::NoCores { vm, host, room: room.max(0.0) as u32, needed });
+        }
+    }
+    let used = living().map(|d| d.memory).sum::<Bytes>() + coming.memory;
     let usable = target.memory.as_f64() * (1.0 - settings.memory_reserve.get());
     let room = Bytes::new(usable as u64).saturating_sub(used);
     if domain.memory <= room {

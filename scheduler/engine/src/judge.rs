@@ -9,7 +9,7 @@
 //! | switched to post-copy | runs | ended | unknown, after a long wait |
 //! | lives | - | ended | failed, or cancelled where that was asked, once it holds |
 //! | lives | lives | any | unknown, once it holds |
-//! | gone | gone | active | waiting: the switch-over itself |
+//! | gone | gone | active | waiting: the switch-over itself; unknown, long after the deadline |
 //! | gone | gone | ended | unknown, after a long wait |
 //! | runs | silent | ended | failed: what runs at the source has not left |
 //! | silent | any | any | waiting; unknown, long after the deadline |
@@ -108,12 +108,22 @@ pub(crate) fn judge(
             None if call_active => Verdict::Wait,
             None => at_source(order, report, cancel_asked, RestsOn::BothHosts, settings),
         },
-        (false, false) if !idle => Verdict::Wait,
+        (false, false) if !idle => between_hosts(order, snapshot, settings),
         (false, false) => lost(
             format!("{} is alive neither on {} nor on {}", order.vm, order.from, order.to),
             settings,
         ),
     }
+}
+
+/// The machine stands still on its way. Nothing can be cancelled past the point of no return, but
+/// somebody must be told when it does not end.
+fn between_hosts(order: &Order, snapshot: &Snapshot, settings: &EngineSettings) -> Verdict {
+    if snapshot.taken_at <= order.deadline {
+        return Verdict::Wait;
+    }
+    let Order { vm, from, to, .. } = order;
+    lost(format!("{vm} stands still between {from} and {to}, past its time-out"), settings)
 }
 
 /// What was seen fits no outcome, if it stays so.

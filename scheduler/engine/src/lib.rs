@@ -55,6 +55,8 @@ pub struct EngineSettings {
     pub lost: Span,
     /// Part of each target's memory that stays free of guests.
     pub memory_reserve: Share,
+    /// vCPUs that one core of a target may carry; not looked at when absent. Range: above 0.
+    pub cpu_overcommit: Option<f64>,
 }
 
 impl Default for EngineSettings {
@@ -64,6 +66,7 @@ impl Default for EngineSettings {
             doubt: Span::from_millis(1500),
             lost: Span::from_seconds(30),
             memory_reserve: Share::ZERO,
+            cpu_overcommit: None,
         }
     }
 }
@@ -285,7 +288,7 @@ impl Engine {
             if run.wave != wave || run.state != MoveState::Planned {
                 continue;
             }
-            let coming = self.memory_on_its_way(&self.runs[index].order.to);
+            let coming = self.on_its_way(&self.runs[index].order.to);
             let shared = sharing
                 .get(&self.runs[index].order.to)
                 .copied()
@@ -310,14 +313,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Memory that begun moves are bringing to `host` and that it does not report as its own yet.
-    fn memory_on_its_way(&self, host: &HostId) -> whimbrel_core::units::Bytes {
-        self.runs
+    /// What begun moves are bringing to `host` and it does not report as its own yet.
+    fn on_its_way(&self, host: &HostId) -> admit::Coming {
+        let coming = self
+            .runs
             .iter()
             .filter(|run| run.order.to == *host && run.state.is_under_way())
             .filter(|run| run.state != MoveState::Arrived)
-            .filter_map(|run| run.before.as_ref().map(|before| before.domain.memory))
-            .sum()
+            .filter_map(|run| run.before.as_ref().map(|before| &before.domain));
+        coming.fold(admit::Coming::default(), |sum, domain| admit::Coming {
+            memory: sum.memory + domain.memory,
+            vcpus: sum.vcpus.saturating_add(domain.vcpus),
+        })
     }
 
     /// Migrations that touch each host while `wave` runs.

@@ -232,6 +232,7 @@ impl Advisor {
             physics: self.physics.clone(),
             engine: whimbrel_engine::EngineSettings {
                 memory_reserve: self.policy.limits.memory_reserve,
+                cpu_overcommit: Some(self.policy.limits.cpu_overcommit),
                 ..whimbrel_engine::EngineSettings::default()
             },
             ..SimulationOptions::default()

@@ -71,6 +71,7 @@ pub fn engine_settings(config: &Config, policy: &Policy) -> Result<EngineSetting
     Ok(EngineSettings {
         freshness: default.freshness.max(config.collect.settings()?.silent_after),
         memory_reserve: policy.limits.memory_reserve,
+        cpu_overcommit: Some(policy.limits.cpu_overcommit),
         ..default
     })
 }

@@ -11,7 +11,7 @@ use whimbrel_core::{
 use super::{Event, Happening, SimCluster, migration::Phase};
 use crate::change::Change;
 
-/// A guest that is switching over cannot be shut down; its people try again after this.
+/// A guest that is between its hosts cannot be shut down; its people try again after this.
 const TRY_AGAIN: Span = Span::from_seconds(1);
 
 impl SimCluster {
@@ -122,7 +122,8 @@ impl SimCluster {
         let Some(vm) = self.world.vm(id) else { return };
         let migration = self.active.iter().find(|index| self.migrations[**index].vm == vm).copied();
         if let Some(index) = migration {
-            if self.migrations[index].phase == Phase::SwitchingOver {
+            let phase = self.migrations[index].phase;
+            if matches!(phase, Phase::SwitchingOver | Phase::Moving | Phase::Serving) {
                 self.agenda.after(TRY_AGAIN, Event::Change { change });
                 return;
             }

@@ -47,8 +47,6 @@ pub struct SimulationOptions {
     pub physics: Physics,
     /// How patient the engine is.
     pub engine: EngineSettings,
-    /// vCPUs that one core may carry, which the checkers hold hosts to; not looked at when absent.
-    pub cpu_overcommit: Option<f64>,
     /// Deaths of the controller, and its returns.
     pub restarts: Vec<Restart>,
     /// Lines that the event log keeps; 0 for none.
@@ -69,7 +67,6 @@ impl Default for SimulationOptions {
             needs: BTreeMap::new(),
             physics: Physics::default(),
             engine: EngineSettings::default(),
-            cpu_overcommit: None,
             restarts: Vec::new(),
             log_lines: 0,
         }

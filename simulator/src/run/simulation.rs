@@ -24,9 +24,11 @@ use crate::{
     use_meter::UseMeter,
 };
 
-/// How soon the controller looks after a migration has ended. Source: whoever executes a plan
-/// looks ten times a second.
+/// Time between two looks of the controller while a migration ends, and for how long that is.
+/// Source: whoever executes a plan looks ten times a second, and it takes some looks until a guest
+/// that has arrived is settled. In between nothing happens that a look would change.
 const PROMPT: Span = Span::from_millis(100);
+const PROMPT_FOR: Span = Span::from_seconds(1);
 
 /// A simulation under way. Equal values go on equally, to the byte.
 #[derive(Debug, Clone)]
@@ -41,6 +43,7 @@ pub struct Simulation {
     restarts: Vec<Restart>,
     start: Timestamp,
     next_tick: Timestamp,
+    prompt_until: Timestamp,
     end: Timestamp,
 }
 
@@ -78,12 +81,13 @@ impl Simulation {
             seed: options.seed,
             tick: options.tick,
             controller: Controller::new(plan.clone(), options.engine, &restarts, start),
-            checkers: Checkers::new(&cluster, reserve, options.cpu_overcommit),
+            checkers: Checkers::new(&cluster, reserve, options.engine.cpu_overcommit),
             use_meter: UseMeter::new(&cluster, options.horizon),
             faults,
             restarts,
             start,
             next_tick: start,
+            prompt_until: start,
             end: start + options.horizon,
             cluster,
         })
@@ -110,12 +114,22 @@ impl Simulation {
             if now >= self.next_tick {
                 self.controller.tick(&mut self.cluster)?;
                 self.checkers.look(&mut self.cluster, self.controller.journal.written());
-                let step = if self.controller.is_done() { self.end.since(now) } else { self.tick };
-                self.next_tick = now + step;
+                self.next_tick = now + self.pause(now);
             }
             self.pass(self.next_tick.min(until));
         }
         Ok(())
+    }
+
+    /// Time from `now` to the controller's next tick.
+    fn pause(&self, now: Timestamp) -> Span {
+        if self.controller.is_done() {
+            self.end.since(now)
+        } else if now < self.prompt_until {
+            self.tick.min(PROMPT)
+        } else {
+            self.tick
+        }
     }
 
     /// A fault strikes; its time is counted from now, in the outcome's script from the start.
@@ -153,7 +167,9 @@ impl Simulation {
         while self.cluster.advance_to_next(until.min(self.next_tick)) {
             self.checkers.glance(&mut self.cluster);
             if self.cluster.take_news() && !self.controller.is_done() {
-                self.next_tick = self.next_tick.min(self.cluster.now() + PROMPT);
+                let now = self.cluster.now();
+                self.prompt_until = now + PROMPT_FOR;
+                self.next_tick = self.next_tick.min(now + PROMPT);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 use whimbrel_core::{
+    Goal,
     ids::{HostId, VmId},
     policy::{Contradiction, RangeError},
     units::{Bytes, Span},
@@ -15,6 +16,14 @@ pub enum ScenarioError {
     /// It says nothing about itself.
     #[error("the scenario has no intent (hint: say in one sentence what it shows)")]
     NoIntent,
+    /// The planner makes no plan of its goal.
+    #[error("there is no plan for the goal {goal}: {why}")]
+    Unplanned {
+        /// The goal.
+        goal: Goal,
+        /// The planner's reason, with its hint.
+        why: String,
+    },
     /// A host that cannot be.
     #[error("host {host}: {what} (hint: correct the host)")]
     BadHost {

@@ -44,8 +44,8 @@ pub(crate) fn disappointments(scenario: &Scenario) -> Option<String> {
 }
 
 /// Drains a host onto the first host with room, one guest a wave.
-pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Plan {
-    let Goal::Drain { host: drained } = goal else { panic!("only drains") };
+pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Result<Plan, String> {
+    let Goal::Drain { host: drained } = goal else { return Err("only drains".to_owned()) };
     let template = template();
     let mut homes = snapshot.domains.clone();
     let mut waves = Vec::new();
@@ -73,7 +73,7 @@ pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Plan {
         waves.push(Wave { moves: vec![one] });
     }
     let parent = Parent { snapshot_taken_at: snapshot.taken_at, ..empty_plan().parent };
-    Plan::seal(goal.clone(), parent, empty_plan().report, waves, Vec::new())
+    Ok(Plan::seal(goal.clone(), parent, empty_plan().report, waves, Vec::new()))
 }
 
 /// A move to take settings from.

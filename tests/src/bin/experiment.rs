@@ -87,7 +87,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
             ("choosing", "--cases") => read.cases = words.next()?.parse().ok()?,
             ("drains", "--repeats") => read.repeats = words.next()?.parse().ok()?,
             ("timing" | "choosing" | "drains", "--seed") => {
-                read.seed = words.next()?.parse().ok()?
+                read.seed = words.next()?.parse().ok()?;
             }
             ("timing" | "choosing", "--model") => read.model = Some(words.next()?.into()),
             ("timing" | "choosing", "--campaign") => read.campaign = words.next()?.into(),

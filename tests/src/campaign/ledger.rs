@@ -53,6 +53,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The ledger of the campaign in `directory`, whatever its seed.
+    ///
+    /// # Errors
+    /// [`CampaignError::Facts`] when there is none.
+    pub fn read(directory: &Path) -> Result<Self, CampaignError> {
+        let path = directory.join(FACTS_FILE);
+        let text = fs::read_to_string(&path).map_err(|e| refused(&path, &e))?;
+        let facts: Facts = toml::from_str(&text).map_err(|e| refused(&path, &e))?;
+        Self::open(directory, facts.seed)
+    }
+
     /// The ledger of the campaign of `seed` in `directory`, which may not exist yet.
     ///
     /// # Errors

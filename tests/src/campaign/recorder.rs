@@ -37,7 +37,7 @@ use super::{
 };
 use crate::draw::Draw;
 
-mod begin;
+pub(crate) mod begin;
 
 /// Guests alive at a time.
 const GUESTS: usize = 18;

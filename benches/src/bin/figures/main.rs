@@ -21,11 +21,14 @@ mod lab;
 mod places;
 mod predictions;
 mod readme;
+mod reality;
+mod simulation;
 mod timings;
 
 /// What is said to whoever asks for something else.
 const USAGE: &str = "usage: whimbrel-figures [--readme | --check-readme] \
-                     [timings] [predictions] [demo] [lab]";
+                     [timings] [predictions] \
+                     [simulation] [reality] [demo] [lab]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -86,6 +89,8 @@ fn measured(group: Group, places: &Places) -> Vec<Line> {
     let outcome = match group {
         Group::Timings => timings::measure(places, &mut found),
         Group::Predictions => predictions::measure(places, &mut found),
+        Group::Simulation => simulation::measure(&mut found),
+        Group::Reality => reality::measure(places, &mut found),
         Group::Demo => demo::measure(places, &mut found),
         Group::Lab => lab::measure(places, &mut found),
     };

@@ -42,6 +42,11 @@ impl Places {
         self.root.join("datasets/campaign")
     }
 
+    /// The measured drains that come with the project.
+    pub(crate) fn drains(&self) -> PathBuf {
+        self.root.join("datasets/drains")
+    }
+
     /// A program of this workspace.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf, String> {
         let path = self.programs.join(name);

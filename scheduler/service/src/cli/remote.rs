@@ -181,7 +181,12 @@ fn simulated(
     connect: &Connect<'_>,
 ) -> Result<Ending, Failure> {
     refuse_other_sources(&own.source)?;
-    let (text, plan) = read_plan(&own.plan)?;
+    let plan = own.plan.as_deref().ok_or_else(|| {
+        Failure::invalid(
+            "a scenario is simulated here, not by a daemon (hint: leave --endpoint out)",
+        )
+    })?;
+    let (text, plan) = read_plan(plan)?;
     let told = connect()?.simulate(&text, plan.parent.seed)?;
     show(common.output, &plan, &told)?;
     Ok(if may_run(&told) { Ending::Done } else { Ending::No })

@@ -37,6 +37,16 @@ A matrix is a TOML file:
   remove_hosts = [\"h3\"]
   grow = \"20 %\"
 
+or, to compare consolidation policies on a trace in CloudSim's world:
+
+  kind = \"study\"
+  policies = [\"none\", \"lr-mmt-1.2\", \"whimbrel\"]
+  [trace]
+  layout = \"planetlab\"          # set = \"planetlab\", or data = a directory or archive
+  set = \"planetlab\"
+  parts = [\"20110303\"]
+  hosts = 800
+
 Every cell (trace x policy x change x seed) is in exactly one shard, whoever does it gets the same
 figures, and a shard that was stopped, even by kill -9, goes on where it was: start it again.
 

@@ -9,7 +9,7 @@ use whimbrel_core::{
     Domain, HostId, Snapshot,
     cluster::HostState,
     ports::{Order, TelemetrySink as _},
-    settings::Mode,
+    settings::{MigrationSettings, Mode},
     telemetry::{Batch, HostSample},
     units::{BytesPerSecond, MilliCores, Span, Timestamp},
 };
@@ -201,7 +201,7 @@ impl Recorder<'_> {
             let repeat = Repeat { from: domain.host.clone(), to: to.clone(), phase_millis };
             self.ledger.set_repeat(&live.vm, repeat)?;
         }
-        let limit = limit(guest, &row, path, sharing);
+        let limit = patience(&row.settings, content(guest), path, sharing);
         let order = Order {
             id: row.id.clone(),
             vm: live.vm.clone(),
@@ -293,13 +293,18 @@ fn content(guest: &Planned) -> f64 {
     first_pass(guest.spec.memory_mib, &guest.spec.load).as_f64()
 }
 
-/// How long the migration may take: some first passes, within limits.
-fn limit(guest: &Planned, row: &Row, path: BytesPerSecond, sharing: u32) -> Span {
-    if row.settings.mode == Mode::AutoConverge {
+/// How long a migration may take: some first passes over `content` bytes, within limits.
+pub(crate) fn patience(
+    settings: &MigrationSettings,
+    content: f64,
+    path: BytesPerSecond,
+    sharing: u32,
+) -> Span {
+    if settings.mode == Mode::AutoConverge {
         return LIMITS.1;
     }
     let share = path.as_f64() / f64::from(sharing.max(1));
-    let cap = row.settings.bandwidth_limit.map_or(share, |cap| cap.as_f64().min(share));
-    let passes = Span::from_seconds_f64(FIRST_PASSES * content(guest) / cap.max(1.0));
+    let cap = settings.bandwidth_limit.map_or(share, |cap| cap.as_f64().min(share));
+    let passes = Span::from_seconds_f64(FIRST_PASSES * content / cap.max(1.0));
     passes.clamp(LIMITS.0, LIMITS.1)
 }

@@ -29,6 +29,8 @@ pub struct Compared {
     pub name: String,
     /// Migrations at a time.
     pub at_once: u32,
+    /// Migrations that were seen before it.
+    pub taught_by: usize,
     /// From the first begin to the last end.
     pub makespan: Pair<Span>,
     /// Of each guest that arrived.
@@ -116,6 +118,7 @@ fn drain(place: &Path, name: &str, past: &[MigrationTrace]) -> Result<Compared, 
     Ok(Compared {
         name: name.to_owned(),
         at_once,
+        taught_by: before.len(),
         makespan: Pair {
             simulated: proof.bands.makespan.map(|band| band.median).unwrap_or_default(),
             measured: last.since(first),

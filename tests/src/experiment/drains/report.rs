@@ -20,11 +20,12 @@ pub struct Errors {
     pub downtime: f64,
 }
 
-/// The errors of `drains`; `None` of none.
+/// The errors of `drains` that others had taught; `None` of none.
 pub fn errors(drains: &[Compared]) -> Option<Errors> {
+    let drains: Vec<&Compared> = drains.iter().filter(|drain| drain.taught_by > 0).collect();
     let moves = || drains.iter().flat_map(|drain| &drain.moves);
     let of = |error: fn(&Moved) -> f64| median(&moves().map(error).collect::<Vec<_>>());
-    let worst = numbers(drains).into_iter().map(|at_once| {
+    let worst = numbers(&drains).into_iter().map(|at_once| {
         let with = drains.iter().filter(|drain| drain.at_once == at_once);
         median(&with.map(|drain| drain.makespan.error()).collect::<Vec<_>>())
     });
@@ -36,7 +37,7 @@ pub fn errors(drains: &[Compared]) -> Option<Errors> {
     })
 }
 
-fn numbers(drains: &[Compared]) -> Vec<u32> {
+fn numbers(drains: &[&Compared]) -> Vec<u32> {
     let mut numbers: Vec<u32> = drains.iter().map(|drain| drain.at_once).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -45,8 +46,16 @@ fn numbers(drains: &[Compared]) -> Vec<u32> {
 
 /// A table of drains and a line on single migrations.
 pub fn report(drains: &[Compared]) -> String {
-    let heads =
-        ["at a time", "drain", "simulated", "measured", "off by", "a migration off by", "failed"];
+    let heads = [
+        "at a time",
+        "drain",
+        "taught by",
+        "simulated",
+        "measured",
+        "off by",
+        "a migration off by",
+        "failed",
+    ];
     let mut sorted: Vec<&Compared> = drains.iter().collect();
     sorted.sort_by_key(|drain| (drain.at_once, &drain.name));
     let row = |drain: &&Compared| {
@@ -54,6 +63,7 @@ pub fn report(drains: &[Compared]) -> String {
         vec![
             drain.at_once.to_string(),
             drain.name.clone(),
+            format!("{} moves", drain.taught_by),
             seconds(as_seconds(drain.makespan.simulated)),
             seconds(as_seconds(drain.makespan.measured)),
             percent(drain.makespan.error()),
@@ -64,12 +74,10 @@ pub fn report(drains: &[Compared]) -> String {
     let rows: Vec<_> = sorted.iter().map(row).collect();
     let mut text = format!("{} drains of one host\n\n{}", drains.len(), markdown(&heads, &rows));
     if let Some(errors) = errors(drains) {
-        text.push_str(&format!(
-            "\nmedian errors of single migrations: time {}, bytes {}, downtime {}\n",
-            percent(errors.total_time),
-            percent(errors.transferred),
-            percent(errors.downtime),
-        ));
+        let (time, bytes) = (percent(errors.total_time), percent(errors.transferred));
+        let downtime = percent(errors.downtime);
+        text += "\nmedian errors of single migrations, of drains that others had taught: ";
+        text += &format!("time {time}, bytes {bytes}, downtime {downtime}\n");
     }
     text
 }
@@ -92,6 +100,7 @@ mod tests {
         Compared {
             name: format!("a-{at_once}"),
             at_once,
+            taught_by: 8,
             makespan: pair,
             moves: vec![Moved {
                 vm: VmId::new("d0").unwrap(),
@@ -110,7 +119,12 @@ mod tests {
         assert!((errors.makespan_worst - 0.2).abs() < 1e-9);
         assert!((errors.transferred - 0.1).abs() < 1e-9);
         let text = report(&drains);
-        assert!(text.contains("| 2 | a-2 | 12.0 s | 10.0 s | 20 % | 20 % | 0 |"), "{text}");
+        assert!(
+            text.contains("| 2 | a-2 | 8 moves | 12.0 s | 10.0 s | 20 % | 20 % | 0 |"),
+            "{text}"
+        );
+        let untaught = Compared { taught_by: 0, ..drain(4, 90, 10) };
+        assert_eq!(super::errors(&[untaught]), None, "nothing was known of its guests");
         assert_eq!(super::errors(&[]), None);
     }
 }
