@@ -1,4 +1,4 @@
-//! The simulator against live migrations that others measured: OpenStack guests on Ceph.
+//! The simulator against live migrations that others measured: `OpenStack` guests on Ceph.
 //!
 //! What the medians of two sizes of guests say of fixed costs and of the link is put into the
 //! simulator; the third size is then simulated and compared with its own median.

@@ -35,9 +35,6 @@ const ZERO_PAGES_PER_SECOND: f64 = 2e6;
 const ELAPSED_MAX: Span = Span::from_seconds(30 * 86_400);
 const AT_MAX: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
 
-/// What a stream carries before its first page: headers, and the list of memory blocks.
-const UNCOUNTED_MAX: Bytes = Bytes::mib(1);
-
 /// No guest is larger: 1 PiB.
 const MEMORY_MAX: u64 = 1 << 50;
 
@@ -138,6 +135,15 @@ fn looks(trace: &MigrationTrace) -> Vec<Look> {
         Mode::PostCopy => u64::from(record.settings.reads_before_post_copy).saturating_add(1),
         Mode::PreCopy | Mode::AutoConverge => u64::MAX,
     };
+    // Looks that count no pages say nothing of what was dirtied: one that arrived would seem to have
+    // sent all of them at the end.
+    let counts = |sample: &JobSample| {
+        let progress = &sample.progress;
+        progress.normal_pages > 0 || progress.zero_pages > 0 || progress.delta.pages > 0
+    };
+    if !trace.samples.iter().any(counts) {
+        return Vec::new();
+    }
     trace.samples.iter().filter_map(|sample| Look::new(sample, reads_max)).collect()
 }
 
@@ -154,12 +160,8 @@ impl Look {
             && remaining <= total
             && elapsed <= ELAPSED_MAX
             && sample.at + elapsed <= AT_MAX;
-        // Who does not count pages says nothing of what was dirtied: one that arrives would seem to
-        // have taken all of them at the end.
-        let pages = progress.normal_pages.max(progress.zero_pages).max(delta.pages);
-        let counted = pages > 0 || progress.transferred <= UNCOUNTED_MAX;
         let before_the_switch = progress.post_copy_requests == 0 && iteration <= reads_max;
-        (possible && counted && before_the_switch && iteration > 0).then(|| Self {
+        (possible && before_the_switch && iteration > 0).then(|| Self {
             at: sample.at,
             seconds: elapsed.as_seconds_f64(),
             remaining: remaining.as_f64(),

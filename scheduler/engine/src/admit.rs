@@ -98,6 +98,8 @@ impl Denial {
             Self::HostSilent { .. }
                 | Self::NoRoom { .. }
                 | Self::NoCores { .. }
+                // A host that it has just left may be seen as it was.
+                | Self::Elsewhere { .. }
                 | Self::Busy { .. }
         )
     }

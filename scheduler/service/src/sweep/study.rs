@@ -210,9 +210,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join(DAY)).unwrap();
         for guest in 0..10 {
-            let lines: String =
-                (0..288).map(|step| format!("{}\n", (guest * 7 + step / 12) % 101)).collect();
-            std::fs::write(root.path().join(DAY).join(format!("guest-{guest}")), lines).unwrap();
+            let lines: Vec<String> =
+                (0..288).map(|step| ((guest * 7 + step / 12) % 101).to_string()).collect();
+            let file = root.path().join(DAY).join(format!("guest-{guest}"));
+            std::fs::write(file, lines.join("\n")).unwrap();
         }
         root
     }

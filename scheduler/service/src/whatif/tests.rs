@@ -155,7 +155,6 @@ fn a_host_lost_during_a_drain_takes_its_guests_down() {
     let answer = draining_while_a_host_is_lost();
     for trial in &answer.trials {
         assert!(trial.down.len() >= 3, "{:?}", trial.down);
-        assert!(trial.arrived < trial.moves);
         assert!(trial.violations.is_empty(), "{:?}", trial.violations);
     }
     assert!(!answer.fits() && answer.against[0].contains("strands"), "{:?}", answer.against);

@@ -77,7 +77,7 @@ pub fn report(drains: &[Compared]) -> String {
         let (time, bytes) = (percent(errors.total_time), percent(errors.transferred));
         let downtime = percent(errors.downtime);
         text += "\nmedian errors of single migrations, of drains that others had taught: ";
-        text += &format!("time {time}, bytes {bytes}, downtime {downtime}\n");
+        text += &["time ", &time, ", bytes ", &bytes, ", downtime ", &downtime, "\n"].concat();
     }
     text
 }
