@@ -62,7 +62,7 @@ pub fn render_sweep(model: &SweepModel) -> String {
         section(
             "policies",
             "Policies beside each other",
-            "Median (least – 95th percentile) over the seeds. ◂ best of its row, where policies differ.",
+            "Median (least – 95th percentile) over the seeds. ◂ best of its column, where policies differ.",
             policies(model),
         ),
         section("missing", "Missing cells", "Not in any of the files.", missing(merged)),
@@ -119,35 +119,18 @@ fn names<'a>(policies: &Policies<'a>) -> BTreeSet<&'a str> {
     policies.values().flat_map(|figures| figures.keys().copied()).collect()
 }
 
+/// A row a policy, a column a figure: there may be many policies.
 fn compared(policies: &Policies<'_>) -> String {
-    let heads = each(policies.keys(), |policy| format!("<th class=\"n\">{}</th>", esc(policy)));
     let zero = |name: &&str| {
         let values = policies.values().filter_map(|figures| figures.get(*name)).flatten();
         values.into_iter().all(|value| value.abs() < f64::MIN_POSITIVE)
     };
     let (idle, named): (Vec<&str>, Vec<&str>) = names(policies).into_iter().partition(zero);
-    let rows = each(named, |name| {
-        let medians: Vec<Option<f64>> = policies
-            .values()
-            .map(|figures| figures.get(name).map(|values| strips::at_rank(values, 0.5)))
-            .collect();
-        let sign = if MORE_IS_BETTER.iter().any(|end| name.ends_with(end)) { -1.0 } else { 1.0 };
-        let weighed = || medians.iter().flatten().map(|median| median * sign);
-        let best = weighed().fold(f64::INFINITY, f64::min);
-        let worst = weighed().fold(f64::NEG_INFINITY, f64::max);
-        let cells = each(policies.values().zip(&medians), |(figures, median)| {
-            let Some((values, median)) = figures.get(name).zip(*median) else {
-                return format!("<td class=\"n\">{NONE}&nbsp;&nbsp;</td>");
-            };
-            let band = [0.0, 0.5, 0.95].map(|rank| strips::at_rank(values, rank));
-            let text = strips::band_in_words(name, band);
-            if best < worst && median * sign <= best {
-                format!("<td class=\"n best\">{text} ◂</td>")
-            } else {
-                format!("<td class=\"n\">{text}&nbsp;&nbsp;</td>")
-            }
-        });
-        format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", terms::heading(name))
+    let heads = each(&named, |name| format!("<th class=\"n\">{}</th>", terms::heading(name)));
+    let best: Vec<Option<f64>> = named.iter().map(|name| best(policies, name)).collect();
+    let rows = each(policies, |(policy, figures)| {
+        let cells = each(named.iter().zip(&best), |(name, best)| cell(figures, name, *best));
+        format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", esc(policy))
     });
     let idle: Vec<String> =
         idle.into_iter().map(|name| terms::split(name).0.replace('_', " ")).collect();
@@ -157,9 +140,36 @@ fn compared(policies: &Policies<'_>) -> String {
         format!("<p class=\"note\">0 in every run: {}.</p>", esc(&idle.join(", ")))
     };
     format!(
-        "<div class=\"scroll\"><table class=\"snug\"><thead><tr><th></th>{heads}</tr></thead>\
+        "<div class=\"scroll\"><table class=\"snug many\"><thead><tr><th></th>{heads}</tr></thead>\
          <tbody>{rows}</tbody></table></div>{idle}"
     )
+}
+
+/// A figure's median, less being better.
+fn weighed(figures: &Figures<'_>, name: &str) -> Option<f64> {
+    let sign = if MORE_IS_BETTER.iter().any(|end| name.ends_with(end)) { -1.0 } else { 1.0 };
+    figures.get(name).map(|values| strips::at_rank(values, 0.5) * sign)
+}
+
+/// The best of a figure, where policies differ.
+fn best(policies: &Policies<'_>, name: &str) -> Option<f64> {
+    let medians = || policies.values().filter_map(|figures| weighed(figures, name));
+    let (least, most) =
+        (medians().fold(f64::INFINITY, f64::min), medians().fold(f64::NEG_INFINITY, f64::max));
+    (least < most).then_some(least)
+}
+
+fn cell(figures: &Figures<'_>, name: &str, best: Option<f64>) -> String {
+    let Some((values, median)) = figures.get(name).zip(weighed(figures, name)) else {
+        return format!("<td class=\"n\">{NONE}&nbsp;&nbsp;</td>");
+    };
+    let band = [0.0, 0.5, 0.95].map(|rank| strips::at_rank(values, rank));
+    let text = strips::band_in_words(name, band);
+    if best.is_some_and(|best| median <= best) {
+        format!("<td class=\"n best\">{text} ◂</td>")
+    } else {
+        format!("<td class=\"n\">{text}&nbsp;&nbsp;</td>")
+    }
 }
 
 /// The figures that differ most between policies or seeds, by their spread beside their size.
