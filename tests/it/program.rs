@@ -5,13 +5,14 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
     time::SystemTime,
 };
 
 use tempfile::TempDir;
 use whimbrel_core::{Plan, Snapshot};
+use whimbrel_tests::command::free_of_settings;
 
 use crate::fixture;
 
@@ -29,17 +30,6 @@ pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-}
-
-/// The program, in `directory`, without settings from the caller's environment.
-pub(crate) fn free_of_settings(command: &mut Command, directory: &Path) {
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("WHIMBREL_") || name == "COLUMNS" {
-            command.env_remove(&*name);
-        }
-    }
-    command.current_dir(directory);
 }
 
 impl Place {

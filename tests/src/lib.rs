@@ -3,6 +3,7 @@
 //! models learn from and are judged by.
 
 pub mod campaign;
+pub mod command;
 pub mod draw;
 pub mod drive;
 pub mod experiment;

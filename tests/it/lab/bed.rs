@@ -21,10 +21,10 @@ use whimbrel_core::{
 };
 use whimbrel_datasets::TelemetryReader;
 use whimbrel_lab::{GuestSpec, Lab, LabConfig, Load, Order, capability, lab_or_skip};
-use whimbrel_tests::lab_cluster;
+use whimbrel_tests::{command::free_of_settings, lab_cluster};
 
 use super::running::Running;
-use crate::program::{PROGRAM, Ran, free_of_settings};
+use crate::program::{PROGRAM, Ran};
 
 /// Working set of [`Bed::start`]'s guests.
 const WORKING_SET_MIB: u32 = 24;

@@ -9,9 +9,10 @@ use std::{
 };
 
 use whimbrel_core::units::Timestamp;
+use whimbrel_datasets::BEHAVIOURS_FILE;
 use whimbrel_lab::Lab;
 use whimbrel_tests::{
-    campaign::{error::CampaignError, ledger::Ledger},
+    campaign::{error::CampaignError, fidelity, ledger::Ledger},
     experiment::{
         advisor::predictor,
         choosing::{self, Choosing},
@@ -138,7 +139,7 @@ fn drain(arguments: &Arguments) -> Result<(), CampaignError> {
     Ok(())
 }
 
-/// Prints the tables of every experiment in `directory`.
+/// Prints the tables of every experiment in `directory`, and of a campaign how the simulator knows it.
 fn report(directory: &Path) -> Result<(), CampaignError> {
     let requests = directory.join(timing::ROWS_FILE);
     let cases = directory.join(choosing::ROWS_FILE);
@@ -155,7 +156,12 @@ fn report(directory: &Path) -> Result<(), CampaignError> {
         println!("{}", drains::report::report(&drains::compare::drains(directory)?));
         println!("`make experiment-drains` repeats it");
     }
-    if !requests.exists() && !cases.exists() && !drains.exists() {
+    let campaign = directory.join(BEHAVIOURS_FILE);
+    if campaign.exists() {
+        println!("{}", fidelity::report(directory)?);
+        println!("`make campaign` records it anew");
+    }
+    if ![requests, cases, drains, campaign].iter().any(|path| path.exists()) {
         let message = "holds no experiment".to_owned();
         return Err(CampaignError::Facts { path: directory.display().to_string(), message });
     }

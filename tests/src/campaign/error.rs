@@ -1,5 +1,7 @@
 //! Why a campaign stops.
 
+use std::path::Path;
+
 use thiserror::Error;
 use whimbrel::Failure;
 use whimbrel_core::{
@@ -103,4 +105,11 @@ pub enum CampaignError {
     /// The connection to the hosts.
     #[error("{0}")]
     Setup(#[from] Failure),
+}
+
+impl CampaignError {
+    /// What `error` says of the file or directory at `path`.
+    pub fn facts(path: &Path, error: &dyn std::error::Error) -> Self {
+        Self::Facts { path: path.display().to_string(), message: error.to_string() }
+    }
 }

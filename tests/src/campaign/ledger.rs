@@ -59,8 +59,8 @@ impl Ledger {
     /// [`CampaignError::Facts`] when there is none.
     pub fn read(directory: &Path) -> Result<Self, CampaignError> {
         let path = directory.join(FACTS_FILE);
-        let text = fs::read_to_string(&path).map_err(|e| refused(&path, &e))?;
-        let facts: Facts = toml::from_str(&text).map_err(|e| refused(&path, &e))?;
+        let text = fs::read_to_string(&path).map_err(|e| CampaignError::facts(&path, &e))?;
+        let facts: Facts = toml::from_str(&text).map_err(|e| CampaignError::facts(&path, &e))?;
         Self::open(directory, facts.seed)
     }
 
@@ -72,8 +72,8 @@ impl Ledger {
         let path = directory.join(FACTS_FILE);
         let mut facts = Facts { seed, ..Facts::default() };
         if path.exists() {
-            let text = fs::read_to_string(&path).map_err(|e| refused(&path, &e))?;
-            facts = toml::from_str(&text).map_err(|e| refused(&path, &e))?;
+            let text = fs::read_to_string(&path).map_err(|e| CampaignError::facts(&path, &e))?;
+            facts = toml::from_str(&text).map_err(|e| CampaignError::facts(&path, &e))?;
         }
         if facts.seed != seed {
             let path = directory.display().to_string();
@@ -167,19 +167,16 @@ impl Ledger {
     }
 
     fn write(&self) -> Result<(), CampaignError> {
-        let text = toml::to_string(&self.facts).map_err(|e| refused(&self.path, &e))?;
+        let text =
+            toml::to_string(&self.facts).map_err(|e| CampaignError::facts(&self.path, &e))?;
         // Replaced whole: a killed recorder leaves the one before.
         let beside = self.path.with_extension("new");
         if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory).map_err(|e| refused(directory, &e))?;
+            fs::create_dir_all(directory).map_err(|e| CampaignError::facts(directory, &e))?;
         }
-        fs::write(&beside, text).map_err(|e| refused(&beside, &e))?;
-        fs::rename(&beside, &self.path).map_err(|e| refused(&self.path, &e))
+        fs::write(&beside, text).map_err(|e| CampaignError::facts(&beside, &e))?;
+        fs::rename(&beside, &self.path).map_err(|e| CampaignError::facts(&self.path, &e))
     }
-}
-
-fn refused(path: &Path, error: &dyn std::error::Error) -> CampaignError {
-    CampaignError::Facts { path: path.display().to_string(), message: error.to_string() }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use whimbrel_lab::{GuestSpec, Lab, Load, Order};
 
 use crate::{
     campaign::{error::CampaignError, link, recorder::stopped},
+    command::free_of_settings,
     draw::Draw,
     lab_cluster,
 };
@@ -99,7 +100,7 @@ pub fn run(
     drains: &[Drain],
     say: &mut dyn FnMut(&str),
 ) -> Result<(), CampaignError> {
-    fs::create_dir_all(directory).map_err(|e| refused(directory, &e))?;
+    fs::create_dir_all(directory).map_err(|e| CampaignError::facts(directory, &e))?;
     lab_cluster::configure(lab, directory)?;
     for (number, drain) in drains.iter().enumerate() {
         let place = directory.join(&drain.name);
@@ -109,7 +110,7 @@ pub fn run(
         say(&format!("{} of {}: {} at a time", number + 1, drains.len(), drain.at_once));
         let begun = directory.join(format!("{}.begun", drain.name));
         let _ = fs::remove_dir_all(&begun);
-        fs::create_dir_all(&begun).map_err(|e| refused(&begun, &e))?;
+        fs::create_dir_all(&begun).map_err(|e| CampaignError::facts(&begun, &e))?;
         set_up(lab)?;
         files::write(&begun.join(POLICY), policy(drain.at_once)?.as_bytes())?;
         let at_work = AtWork { lab, program, directory, drain: &begun };
@@ -118,7 +119,7 @@ pub fn run(
         at_work.apply()?;
         whole(lab)?;
         // A drain counts once its directory has its name.
-        fs::rename(&begun, &place).map_err(|e| refused(&place, &e))?;
+        fs::rename(&begun, &place).map_err(|e| CampaignError::facts(&place, &e))?;
     }
     for guest in guests() {
         stopped(lab, &guest.name)?;
@@ -163,9 +164,9 @@ fn named(guest: &GuestSpec) -> Result<whimbrel_core::VmId, CampaignError> {
 
 /// The laboratory's policy with `at_once` migrations at a time that share what the link carries.
 fn policy(at_once: u32) -> Result<String, CampaignError> {
-    let refused = |message: String| CampaignError::Facts { path: POLICY.to_owned(), message };
+    let path = Path::new(POLICY);
     let mut policy: Policy =
-        toml::from_str(lab_cluster::policy()).map_err(|e| refused(e.to_string()))?;
+        toml::from_str(lab_cluster::policy()).map_err(|e| CampaignError::facts(path, &e))?;
     policy.limits.migrations_per_host = at_once;
     policy.limits.migrations_total = at_once;
     policy.limits.path_bandwidth = link::carried(SHAPE);
@@ -173,7 +174,7 @@ fn policy(at_once: u32) -> Result<String, CampaignError> {
     policy.migration.bandwidth_limit = None;
     // A quarter of the link must still be enough for every guest: what is judged is time.
     policy.migration.downtime_limit = Span::from_seconds(1);
-    toml::to_string(&policy).map_err(|e| refused(e.to_string()))
+    toml::to_string(&policy).map_err(|e| CampaignError::facts(path, &e))
 }
 
 /// A drain being done.
@@ -203,16 +204,9 @@ impl AtWork<'_> {
     /// Runs the program in the lab's network, without settings from outside.
     fn whimbrel(&self, words: &[&str]) -> Result<(), CampaignError> {
         let mut command: Command = self.lab.command(&self.program.display().to_string());
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("WHIMBREL_") {
-                command.env_remove(name);
-            }
-        }
-        let output = command
-            .current_dir(self.directory)
-            .args(words)
-            .output()
-            .map_err(|e| refused(self.program, &e))?;
+        free_of_settings(&mut command, self.directory);
+        let output =
+            command.args(words).output().map_err(|e| CampaignError::facts(self.program, &e))?;
         if output.status.success() {
             return Ok(());
         }
@@ -227,17 +221,14 @@ impl AtWork<'_> {
 /// # Errors
 /// [`CampaignError::Facts`] when it is not there.
 pub fn program() -> Result<PathBuf, CampaignError> {
-    let here = std::env::current_exe().map_err(|e| refused(Path::new("this program"), &e))?;
+    let here =
+        std::env::current_exe().map_err(|e| CampaignError::facts(Path::new("this program"), &e))?;
     let beside = here.with_file_name("whimbrel-under-test");
     if beside.is_file() {
         return Ok(beside);
     }
     let message = "is not there; cargo build --package whimbrel-tests makes it".to_owned();
     Err(CampaignError::Facts { path: beside.display().to_string(), message })
-}
-
-fn refused(path: &Path, error: &dyn std::error::Error) -> CampaignError {
-    CampaignError::Facts { path: path.display().to_string(), message: error.to_string() }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl<C: Serialize + DeserializeOwned> Results<C> {
     /// # Errors
     /// [`CampaignError::Facts`] when they cannot be read or written.
     pub fn open(directory: &Path, name: &str) -> Result<Self, CampaignError> {
-        fs::create_dir_all(directory).map_err(|e| refused(directory, &e))?;
+        fs::create_dir_all(directory).map_err(|e| CampaignError::facts(directory, &e))?;
         let path = directory.join(name);
         let rows = read(&path)?;
         // What a killed process left of a line goes, or the next row would follow it on one line.
@@ -34,9 +34,12 @@ impl<C: Serialize + DeserializeOwned> Results<C> {
             text.push_str(&line(&path, row)?);
         }
         let beside = path.with_extension("new");
-        fs::write(&beside, text).map_err(|e| refused(&beside, &e))?;
-        fs::rename(&beside, &path).map_err(|e| refused(&path, &e))?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(|e| refused(&path, &e))?;
+        fs::write(&beside, text).map_err(|e| CampaignError::facts(&beside, &e))?;
+        fs::rename(&beside, &path).map_err(|e| CampaignError::facts(&path, &e))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(|e| CampaignError::facts(&path, &e))?;
         Ok(Self { path, file, rows })
     }
 
@@ -47,7 +50,7 @@ impl<C: Serialize + DeserializeOwned> Results<C> {
     pub fn append(&mut self, row: Row<C>) -> Result<(), CampaignError> {
         let line = line(&self.path, &row)?;
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(|e| refused(&self.path, &e))?;
+        written.map_err(|e| CampaignError::facts(&self.path, &e))?;
         self.rows.push(row);
         Ok(())
     }
@@ -67,19 +70,17 @@ pub fn read<C: DeserializeOwned>(path: &Path) -> Result<Vec<Row<C>>, CampaignErr
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = fs::read_to_string(path).map_err(|e| refused(path, &e))?;
+    let text = fs::read_to_string(path).map_err(|e| CampaignError::facts(path, &e))?;
     let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
     let lines = whole.lines();
-    lines.map(|line| serde_json::from_str(line).map_err(|e| refused(path, &e))).collect()
+    lines
+        .map(|line| serde_json::from_str(line).map_err(|e| CampaignError::facts(path, &e)))
+        .collect()
 }
 
 fn line<C: Serialize>(path: &Path, row: &Row<C>) -> Result<String, CampaignError> {
-    let text = serde_json::to_string(row).map_err(|e| refused(path, &e))?;
+    let text = serde_json::to_string(row).map_err(|e| CampaignError::facts(path, &e))?;
     Ok(text + "\n")
-}
-
-fn refused(path: &Path, error: &dyn std::error::Error) -> CampaignError {
-    CampaignError::Facts { path: path.display().to_string(), message: error.to_string() }
 }
 
 #[cfg(test)]

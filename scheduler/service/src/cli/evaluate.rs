@@ -17,14 +17,13 @@ use whimbrel_models::{
 };
 
 use self::timed::Timed;
-use super::{Common, Ending, Format, print_json, report::command};
+use super::{Common, Ending, Format, print_json, report::command, steps::Steps};
 use crate::{
     Failure, files,
     report::{EvaluationModel, render_evaluation},
 };
 
 mod print;
-mod progress;
 mod timed;
 
 /// Name of the page in the directory of `--report`.
@@ -112,9 +111,9 @@ fn judge_all(material: &Material, seed: u64) -> Vec<Judged> {
     let mut learners: Vec<Box<dyn Learner>> = vec![Box::new(Whimbrel)];
     learners.extend(Published::ALL.map(|model| Box::new(model) as Box<dyn Learner>));
     let total: usize = material.folds.iter().map(|fold| fold.judged.len()).sum();
-    let mut progress = progress::Progress::new(learners.len() * total);
+    let mut progress = Steps::new("judging", (learners.len() * total) as u64);
     let judged = learners.iter().map(|learner| {
-        progress.of(&learner.name());
+        progress.part(&learner.name());
         let timed = Timed::new(learner.as_ref());
         let report = judge_one(&timed, material, seed, &mut || progress.step());
         Judged { report, predict_microseconds: timed.mean_microseconds() }

@@ -45,6 +45,7 @@ mod report;
 mod serve;
 mod simulate;
 mod source;
+mod steps;
 mod sweep;
 mod table;
 mod train;

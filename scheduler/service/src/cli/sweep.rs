@@ -6,10 +6,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{
-    Common, Ending, Format, print_json,
-    report::command,
-    table::table,
-    whatif::{figures, progress::Progress},
+    Common, Ending, Format, print_json, report::command, steps::Steps, table::table,
+    whatif::figures,
 };
 use crate::{
     Failure, files,
@@ -174,7 +172,7 @@ fn run_shard(common: &Common, own: &RunArguments) -> Result<Ending, Failure> {
     let cells = matrix.axes.cells().len();
     let of_shard = (0..cells).filter(|index| own.shard.has(*index)).count();
     let jobs = own.jobs.map_or_else(jobs_by_default, usize::from);
-    let mut bar = Progress::new("sweeping", of_shard as u64);
+    let mut bar = Steps::new("sweeping", of_shard as u64);
     let ran = sweep::run(&matrix, own.shard, &own.out, jobs, &mut || bar.step())?;
     drop(bar);
     match common.output {

@@ -7,7 +7,9 @@ use whimbrel_core::{
     units::{Span, Timestamp},
 };
 
-use super::{Common, Ending, Format, print_json, report::command, source::SourceArguments};
+use super::{
+    Common, Ending, Format, print_json, report::command, source::SourceArguments, steps::Steps,
+};
 use crate::{
     Failure, files,
     report::{WhatIfModel, render_what_if},
@@ -18,7 +20,6 @@ use crate::{
 pub(super) mod figures;
 mod flags;
 mod print;
-pub(super) mod progress;
 
 /// Recorded telemetry that is looked at where nobody names another.
 const DATA: &str = "datasets/recorded";
@@ -114,7 +115,7 @@ pub(super) fn run(common: &Common, own: &WhatIfArguments) -> Result<Ending, Fail
     let question = question(common, own, file)?;
     let runs = question.seeds;
     let prepared = whatif::prepare(&scene, question)?;
-    let mut bar = progress::Progress::new("simulating", runs);
+    let mut bar = Steps::new("simulating", runs);
     let answer = prepared.answer(&scene, &mut || bar.step())?;
     drop(bar);
     match common.output {

@@ -10,7 +10,7 @@ use whimbrel_core::{
 };
 use whimbrel_datasets::TelemetryReader;
 
-use super::{PLAN, POLICY, SNAPSHOT, TELEMETRY, refused};
+use super::{PLAN, POLICY, SNAPSHOT, TELEMETRY};
 use crate::campaign::error::CampaignError;
 
 /// A figure as simulated, in the median of several seeds, and as measured.
@@ -78,8 +78,8 @@ fn off(simulated: f64, measured: f64) -> f64 {
 pub fn drains(directory: &Path) -> Result<Vec<Compared>, CampaignError> {
     let past = TelemetryReader::open(&directory.join(TELEMETRY))?.traces()?;
     let mut names = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|e| refused(directory, &e))? {
-        let entry = entry.map_err(|e| refused(directory, &e))?;
+    for entry in fs::read_dir(directory).map_err(|e| CampaignError::facts(directory, &e))? {
+        let entry = entry.map_err(|e| CampaignError::facts(directory, &e))?;
         if entry.path().join(PLAN).is_file() {
             names.extend(entry.file_name().into_string().ok());
         }

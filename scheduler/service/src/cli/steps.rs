@@ -1,25 +1,35 @@
-//! How far a long piece of work is: a bar for people who watch, nothing for logs.
+//! How far a long piece of work is: a bar for people who watch; for logs a line where a part of it
+//! begins that has a name.
 
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows steps as they are taken.
-pub(crate) struct Progress {
+pub(crate) struct Steps {
+    what: &'static str,
     bar: Option<ProgressBar>,
 }
 
-impl Progress {
+impl Steps {
     /// Of `steps` steps of `what`.
-    pub(crate) fn new(what: &str, steps: u64) -> Self {
+    pub(crate) fn new(what: &'static str, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix:12!} [{bar:28}] {pos}/{len} {eta}")
+            let style = ProgressStyle::with_template("{prefix:24!} [{bar:28}] {pos}/{len} {eta}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(steps).with_style(style.progress_chars("=> "));
-            bar.set_prefix(what.to_owned());
+            bar.set_prefix(what);
             bar
         });
-        Self { bar }
+        Self { what, bar }
+    }
+
+    /// The part called `name` begins.
+    pub(crate) fn part(&mut self, name: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_prefix(name.to_owned()),
+            None => eprintln!("{}: {name}", self.what),
+        }
     }
 
     /// One more is done.
@@ -30,7 +40,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for Steps {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
