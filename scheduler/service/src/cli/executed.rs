@@ -7,11 +7,7 @@ use whimbrel_core::{
 };
 use whimbrel_engine::{Execution, MoveView};
 
-use super::{
-    Ending,
-    progress::word,
-    table::{band, or_dash, table},
-};
+use super::table::{band, or_dash, table};
 
 /// Prints a row a move and a line for all.
 pub(super) fn print(execution: &Execution) {
@@ -37,12 +33,13 @@ pub(super) fn print(execution: &Execution) {
 }
 
 /// How the verb that executed it ends.
-pub(super) fn ending(execution: &Execution) -> Ending {
+#[cfg(any(feature = "libvirt", feature = "serve"))]
+pub(super) fn ending(execution: &Execution) -> super::Ending {
     let unknown = execution.count(MoveState::Unknown);
     if unknown > 0 {
         eprintln!("{unknown} domains are in an unknown state: look at them before anything else");
     }
-    if execution.succeeded() { Ending::Done } else { Ending::No }
+    if execution.succeeded() { super::Ending::Done } else { super::Ending::No }
 }
 
 fn row(one: &MoveView) -> [String; 10] {
@@ -67,4 +64,21 @@ fn row(one: &MoveView) -> [String; 10] {
 
 fn predicted<T: Copy>(quantiles: &Quantiles<T>, text: impl Fn(T) -> String) -> String {
     format!("{} ({})", text(quantiles.p50), band(quantiles, &text))
+}
+
+/// A state in one word.
+pub(super) fn word(state: MoveState) -> &'static str {
+    match state {
+        MoveState::Planned => "planned",
+        MoveState::Intended => "about to begin",
+        MoveState::Accepted => "begun",
+        MoveState::Copying => "copying",
+        MoveState::Arrived => "arrived",
+        MoveState::Settled => "done",
+        MoveState::Skipped => "skipped",
+        MoveState::Refused => "refused",
+        MoveState::Failed => "failed",
+        MoveState::Cancelled => "cancelled",
+        MoveState::Unknown => "UNKNOWN, look at it",
+    }
 }

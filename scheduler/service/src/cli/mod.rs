@@ -25,7 +25,6 @@ mod collect;
 mod dataset;
 mod demo;
 mod evaluate;
-#[cfg(any(feature = "libvirt", feature = "serve"))]
 mod executed;
 mod explain;
 mod forecast;

@@ -6,6 +6,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use whimbrel_core::{ids::OrderId, migration::MoveState};
 use whimbrel_engine::{Execution, MoveView};
 
+use super::executed::word;
+
 /// Shows an execution as it goes.
 pub(super) struct Progress {
     bars: Option<MultiProgress>,
@@ -104,22 +106,5 @@ fn ending(one: &MoveView) -> String {
         ),
         (state, _) if one.detail.is_empty() => word(state).to_owned(),
         (state, _) => format!("{}: {}", word(state), one.detail),
-    }
-}
-
-/// A state in one word.
-pub(super) fn word(state: MoveState) -> &'static str {
-    match state {
-        MoveState::Planned => "planned",
-        MoveState::Intended => "about to begin",
-        MoveState::Accepted => "begun",
-        MoveState::Copying => "copying",
-        MoveState::Arrived => "arrived",
-        MoveState::Settled => "done",
-        MoveState::Skipped => "skipped",
-        MoveState::Refused => "refused",
-        MoveState::Failed => "failed",
-        MoveState::Cancelled => "cancelled",
-        MoveState::Unknown => "UNKNOWN, look at it",
     }
 }
