@@ -19,7 +19,7 @@ use whimbrel_core::{
     Cluster, Plan, Snapshot,
     ids::HostId,
     migration::MoveState,
-    ports::{Entry, Journal, JournalError, Record},
+    ports::{Entry, Journal, JournalError, Order, Record},
     units::{Share, Span, Timestamp},
 };
 
@@ -168,7 +168,7 @@ impl Engine {
     }
 
     /// Orders that the world was or may have been asked for and that have not ended.
-    pub fn under_way(&self) -> impl Iterator<Item = &whimbrel_core::ports::Order> {
+    pub fn under_way(&self) -> impl Iterator<Item = &Order> {
         self.runs.iter().filter(|run| run.state.is_under_way()).map(|run| &run.order)
     }
 
@@ -189,15 +189,16 @@ impl Engine {
             snapshot,
             &self.settings,
         );
+        if !matches!(verdict, Verdict::Doubt(_)) {
+            run.doubt = None;
+        }
         match verdict {
-            Verdict::Wait => run.doubt = None,
+            Verdict::Wait => {}
             Verdict::Copying(progress) => {
-                run.doubt = None;
                 run.progress = Some(progress);
                 run.become_state(MoveState::Copying, String::new(), now, journal)?;
             }
             Verdict::Arrived => {
-                run.doubt = None;
                 run.become_state(MoveState::Arrived, String::new(), now, journal)?;
             }
             Verdict::Settled(stats) => {
@@ -288,12 +289,9 @@ impl Engine {
             if run.wave != wave || run.state != MoveState::Planned {
                 continue;
             }
-            let coming = self.on_its_way(&self.runs[index].order.to);
-            let shared = sharing
-                .get(&self.runs[index].order.to)
-                .copied()
-                .unwrap_or(1)
-                .max(sharing.get(&self.runs[index].order.from).copied().unwrap_or(1));
+            let Order { from, to, .. } = &run.order;
+            let coming = self.on_its_way(to);
+            let shared = sharing.get(from).max(sharing.get(to)).copied().unwrap_or(1);
             let run = &mut self.runs[index];
             match admit::admit(&run.order, snapshot, coming, &self.settings) {
                 Ok(domain) => {

@@ -7,7 +7,10 @@ use whimbrel_core::{
     ports::{Entry, Record},
 };
 
-use crate::{Engine, EngineSettings, Execution, run::Before};
+use crate::{
+    Engine, EngineSettings, Execution,
+    run::{Before, MoveRun},
+};
 
 /// Why a journal cannot be continued.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -57,10 +60,14 @@ impl Engine {
                     plan.verify()?;
                     engines.push(Self::fresh((**plan).clone(), settings));
                 }
-                Entry::PlanEnded | Entry::PlanCancelled => {
+                Entry::PlanCancelled => {
                     if let Some(engine) = current {
-                        engine.cancelled |= record.entry == Entry::PlanCancelled;
-                        engine.ended |= record.entry == Entry::PlanEnded;
+                        engine.cancelled = true;
+                    }
+                }
+                Entry::PlanEnded => {
+                    if let Some(engine) = current {
+                        engine.ended = true;
                     }
                 }
                 Entry::Intended { order, before, sharing, path_bandwidth, qemu } => {
@@ -88,7 +95,7 @@ impl Engine {
 fn run_of<'a>(
     engine: Option<&'a mut Engine>,
     id: &OrderId,
-) -> Result<&'a mut crate::run::MoveRun, RecoverError> {
+) -> Result<&'a mut MoveRun, RecoverError> {
     engine
         .and_then(|engine| engine.runs.iter_mut().find(|run| run.order.id == *id))
         .ok_or_else(|| RecoverError::UnknownOrder { id: id.clone() })
