@@ -45,8 +45,9 @@ const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
 /// How patient the engine is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EngineSettings {
-    /// A host whose last answer is older than this begins nothing. Range: above the collection
-    /// period.
+    /// A host whose last answer is older than this begins nothing. A program that has just started
+    /// looks for this long before it gives up a move that may not begin. Range: above the
+    /// collection period.
     pub freshness: Span,
     /// Two hosts are not read at one instant: a conclusion from both must hold this long, with
     /// readings from after it, before it counts.
@@ -77,6 +78,7 @@ pub struct Engine {
     plan: Plan,
     settings: EngineSettings,
     runs: Vec<MoveRun>,
+    accepted_at: Timestamp,
     cancelled: bool,
     ended: bool,
 }
@@ -96,12 +98,12 @@ impl Engine {
     ) -> Result<Self, JournalError> {
         let entry = Entry::PlanAccepted { plan: Box::new(plan.clone()) };
         journal.append(&Record { at: now, entry })?;
-        Ok(Self::fresh(plan, settings))
+        Ok(Self::fresh(plan, settings, now))
     }
 
-    fn fresh(plan: Plan, settings: EngineSettings) -> Self {
+    fn fresh(plan: Plan, settings: EngineSettings, accepted_at: Timestamp) -> Self {
         let runs = MoveRun::of(&plan);
-        Self { plan, settings, runs, cancelled: false, ended: false }
+        Self { plan, settings, runs, accepted_at, cancelled: false, ended: false }
     }
 
     /// Observes once and takes every step that the observation allows.
@@ -283,6 +285,7 @@ impl Engine {
         else {
             return Ok(());
         };
+        let (turn, freshness) = (self.turn_of(wave), self.settings.freshness);
         let sharing = self.sharing(wave);
         for index in 0..self.runs.len() {
             let run = &self.runs[index];
@@ -300,7 +303,7 @@ impl Engine {
                 }
                 // Not its fault and perhaps not for long: it is looked at again next tick, until
                 // the time that it would itself have been given is over.
-                Err(denial) if denial.may_pass() && !run.waited_too_long(now) => {
+                Err(denial) if denial.may_pass() && !run.waited_too_long(turn, freshness, now) => {
                     run.detail = denial.to_string();
                 }
                 Err(denial) => {
@@ -309,6 +312,12 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// When the moves of `wave` could begin for the first time: the waves before it had ended.
+    fn turn_of(&self, wave: usize) -> Timestamp {
+        let before = self.runs.iter().filter(|run| run.wave < wave);
+        before.filter_map(|run| run.closed_at).max().unwrap_or(self.accepted_at)
     }
 
     /// What begun moves are bringing to `host` and it does not report as its own yet.

@@ -58,7 +58,7 @@ impl Engine {
             match &record.entry {
                 Entry::PlanAccepted { plan } => {
                     plan.verify()?;
-                    engines.push(Self::fresh((**plan).clone(), settings));
+                    engines.push(Self::fresh((**plan).clone(), settings, record.at));
                 }
                 Entry::PlanCancelled => {
                     if let Some(engine) = current {

@@ -22,9 +22,12 @@ pub(crate) struct MoveRun {
     pub(crate) state: MoveState,
     pub(crate) detail: String,
     pub(crate) before: Option<Before>,
-    pub(crate) waiting_since: Option<Timestamp>,
+    /// When this program first denied it its begin; unlike its turn not known after a restart.
+    pub(crate) denied_since: Option<Timestamp>,
     pub(crate) begun_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
+    /// When its final state was written.
+    pub(crate) closed_at: Option<Timestamp>,
     pub(crate) cancel_asked_at: Option<Timestamp>,
     pub(crate) progress: Option<JobProgress>,
     pub(crate) stats: Option<CompletedStats>,
@@ -76,9 +79,10 @@ impl MoveRun {
                 state: MoveState::Planned,
                 detail: String::new(),
                 before: None,
-                waiting_since: None,
+                denied_since: None,
                 begun_at: None,
                 ended_at: None,
+                closed_at: None,
                 cancel_asked_at: None,
                 progress: None,
                 stats: None,
@@ -155,6 +159,9 @@ impl MoveRun {
         if state == MoveState::Arrived || (state.is_final() && self.ended_at.is_none()) {
             self.ended_at = Some(at);
         }
+        if state.is_final() {
+            self.closed_at = Some(at);
+        }
     }
 
     /// What a doubt leads to once it has stood long enough, on readings from after it arose.
@@ -182,9 +189,20 @@ impl MoveRun {
         (stood >= doubt.grace).then_some((doubt.outcome, doubt.detail))
     }
 
-    /// Whether it has been ready to begin, and denied, for longer than it was to take.
-    pub(crate) fn waited_too_long(&mut self, now: Timestamp) -> bool {
-        let since = *self.waiting_since.get_or_insert(now);
-        now.since(since) > self.timeout
+    /// Whether it has been denied since its turn came, at `turn`, for longer than it was to take.
+    ///
+    /// The journal tells the turn, so no restart begins the wait anew. But a program that has just
+    /// started has not heard of every host yet, however long ago the turn was: it looks for
+    /// `freshness` itself before it gives a move up.
+    pub(crate) fn waited_too_long(
+        &mut self,
+        turn: Timestamp,
+        freshness: Span,
+        now: Timestamp,
+    ) -> bool {
+        let denied_since = *self.denied_since.get_or_insert(now);
+        // A clock that was set back since must not make the wait longer.
+        let since = turn.min(denied_since);
+        now.since(since) > self.timeout && now.since(denied_since) > freshness.min(self.timeout)
     }
 }

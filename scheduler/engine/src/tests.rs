@@ -20,6 +20,7 @@ use crate::{Engine, EngineSettings};
 mod crash;
 mod outcomes;
 mod post_copy;
+mod waits;
 
 /// A world in which nothing happens unless the test makes it happen.
 struct World {
@@ -218,6 +219,13 @@ fn started_in(mode: Mode, world: &mut World, journal: &mut Memory) -> Engine {
     let mut engine = Engine::start(plan_in(mode), settings, world.now(), journal).unwrap();
     engine.tick(world, journal).unwrap();
     engine
+}
+
+/// The program has died and starts again from its journal. Whoever held the calls is gone; the
+/// world goes on. `None` when its plan had ended.
+fn restarted(world: &mut World, journal: &Memory) -> Option<Engine> {
+    world.snapshot.orders.clear();
+    Engine::recover(&journal.records, EngineSettings::default()).unwrap()
 }
 
 fn states(engine: &Engine) -> Vec<MoveState> {

@@ -27,10 +27,7 @@ fn killed_after(records: usize) -> (Engine, World, Memory) {
     for step in 0..60 {
         if !killed && journal.records.len() >= records {
             killed = true;
-            // Whoever held the calls is gone; the world goes on.
-            world.snapshot.orders.clear();
-            let settings = EngineSettings::default();
-            match Engine::recover(&journal.records, settings).unwrap() {
+            match restarted(&mut world, &journal) {
                 Some(recovered) => engine = recovered,
                 None => break,
             }
@@ -58,9 +55,8 @@ fn an_intent_that_was_never_asked_has_failed() {
     let (mut world, mut journal) = (world(), Memory::default());
     started(&mut world, &mut journal);
     // The crash came between the intent and the call.
-    world.snapshot.orders.clear();
     journal.records.truncate(2);
-    let mut engine = Engine::recover(&journal.records, EngineSettings::default()).unwrap().unwrap();
+    let mut engine = restarted(&mut world, &journal).unwrap();
     assert_eq!(states(&engine)[0], MoveState::Intended);
     ticks(&mut engine, &mut world, &mut journal, 10);
     assert_eq!(states(&engine)[0], MoveState::Failed);

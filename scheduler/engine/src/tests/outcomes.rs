@@ -145,18 +145,6 @@ fn a_cancel_that_comes_too_late_finds_the_machine_arrived() {
 }
 
 #[test]
-fn a_move_waits_for_room_and_is_skipped_when_none_comes() {
-    let (mut world, mut journal) = (world(), Memory::default());
-    world.snapshot.hosts.get_mut(&host("h2")).unwrap().memory = Bytes::mib(64);
-    let mut engine = started(&mut world, &mut journal);
-    assert_eq!(states(&engine)[0], MoveState::Planned);
-    assert!(engine.execution().moves[0].detail.contains("room"));
-    ticks(&mut engine, &mut world, &mut journal, 130);
-    assert_eq!(states(&engine), [MoveState::Skipped, MoveState::Skipped]);
-    assert!(world.begun.is_empty());
-}
-
-#[test]
 fn another_machine_under_the_same_name_is_not_moved() {
     let (mut world, mut journal) = (world(), Memory::default());
     world.domain("a").uuid = "somebody else".to_owned();
