@@ -46,8 +46,7 @@ const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EngineSettings {
     /// A host whose last answer is older than this begins nothing. A program that has just started
-    /// looks for this long before it gives up a move that may not begin. Range: above the
-    /// collection period.
+    /// looks for this long before it gives a move up. Range: above the collection period.
     pub freshness: Span,
     /// Two hosts are not read at one instant: a conclusion from both must hold this long, with
     /// readings from after it, before it counts.
@@ -208,7 +207,9 @@ impl Engine {
                 run.become_state(MoveState::Settled, String::new(), now, journal)?;
             }
             Verdict::Doubt(doubt) => {
-                if let Some((state, detail)) = run.doubted(doubt, snapshot, now) {
+                if let Some((state, detail)) =
+                    run.doubted(doubt, self.settings.freshness, snapshot, now)
+                {
                     run.become_state(state, detail, now, journal)?;
                 }
             }

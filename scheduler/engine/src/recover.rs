@@ -73,6 +73,7 @@ impl Engine {
                 Entry::Intended { order, before, sharing, path_bandwidth, qemu } => {
                     let run = run_of(current, &order.id)?;
                     run.order = order.clone();
+                    run.adopted = true;
                     let before = Before {
                         domain: before.clone(),
                         sharing: *sharing,

@@ -25,6 +25,8 @@ pub(crate) struct MoveRun {
     /// When this program first denied it its begin; unlike its turn not known after a restart.
     pub(crate) denied_since: Option<Timestamp>,
     pub(crate) begun_at: Option<Timestamp>,
+    /// Whether a program began it that has died since.
+    pub(crate) adopted: bool,
     pub(crate) ended_at: Option<Timestamp>,
     /// When its final state was written.
     pub(crate) closed_at: Option<Timestamp>,
@@ -81,6 +83,7 @@ impl MoveRun {
                 before: None,
                 denied_since: None,
                 begun_at: None,
+                adopted: false,
                 ended_at: None,
                 closed_at: None,
                 cancel_asked_at: None,
@@ -168,6 +171,7 @@ impl MoveRun {
     pub(crate) fn doubted(
         &mut self,
         doubt: Doubt,
+        freshness: Span,
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Option<(MoveState, String)> {
@@ -186,7 +190,15 @@ impl MoveRun {
             RestsOn::TheClock => now,
         };
         let stood = as_of.since(since);
-        (stood >= doubt.grace).then_some((doubt.outcome, doubt.detail))
+        (stood >= self.grace(&doubt, since, freshness)).then_some((doubt.outcome, doubt.detail))
+    }
+
+    /// How long a doubt that arose at `since` must stand before it counts. A program that dies again
+    /// and again would never see a long one stand: where it adopted the move, and that was overdue by
+    /// as much as it was given, the doubt stands only until every host may have been heard.
+    fn grace(&self, doubt: &Doubt, since: Timestamp, freshness: Span) -> Span {
+        let overdue = since.since(self.order.deadline) > doubt.grace.max(self.timeout);
+        if self.adopted && overdue { doubt.grace.min(freshness) } else { doubt.grace }
     }
 
     /// Whether it has been denied since its turn came, at `turn`, for longer than it was to take.
