@@ -17,6 +17,8 @@ use whimbrel_core::{
 };
 use whimbrel_planner::PlanRequest;
 
+use crate::draw::Draw;
+
 /// The moment of every cluster.
 pub const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -165,19 +167,6 @@ fn domain(number: usize, host: &HostId, overloaded: bool, draw: &mut Draw) -> Do
         cpu_used: Some(MilliCores::new(if overloaded { 2 * millicores } else { millicores })),
         dirty: [1, 2, 4, 8].map(reading).to_vec(),
         job: None,
-    }
-}
-
-/// Splitmix64 (Steele et al., OOPSLA 2014): enough for choices, the same everywhere.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound.max(1)
     }
 }
 

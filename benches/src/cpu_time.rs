@@ -2,7 +2,7 @@
 //!
 //! Resolution 10 ms: to be taken around work that takes much longer.
 
-use std::{fs, io, time::Duration};
+use std::{error::Error, fs, hint::black_box, io, time::Duration};
 
 /// The kernel's unit in `/proc`: `USER_HZ` is 100 on every architecture that Linux runs on today
 /// (`proc_pid_stat(5)`, `include/asm-generic/param.h`).
@@ -26,6 +26,22 @@ pub fn of_this_process() -> io::Result<Duration> {
 /// Where there is no `/proc` as Linux has it.
 pub fn of_ended_children() -> io::Result<Duration> {
     read(CHILDREN)
+}
+
+/// CPU seconds of one `work`, of `times` that are done.
+///
+/// # Errors
+/// That of the work, and as [`of_this_process`].
+pub fn seconds_each<T, E: Into<Box<dyn Error>>>(
+    times: u32,
+    work: impl Fn() -> Result<T, E>,
+) -> Result<f64, Box<dyn Error>> {
+    let before = of_this_process()?;
+    for _ in 0..times {
+        black_box(work().map_err(Into::<Box<dyn Error>>::into)?);
+    }
+    let taken = of_this_process()?.saturating_sub(before);
+    Ok(taken.as_secs_f64() / f64::from(times.max(1)))
 }
 
 fn read(first: usize) -> io::Result<Duration> {

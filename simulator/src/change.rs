@@ -3,23 +3,30 @@
 //!
 //! Never here: faults, or anything that the engine does.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use whimbrel_core::{
-    Domain,
     ids::{HostId, VmId},
     ports::Power,
     units::{Bytes, MilliCores, Span},
 };
 
+mod guest;
+
+pub(crate) use guest::uuid;
+pub use guest::{Guest, GuestNeeds, GuestReading};
+
 /// Something that people do, and when, counted from the simulation's start.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
-    /// A new guest is started on the host that its domain names, if that has room.
+    /// A new guest is started on the host that it names, if that has room.
     Arrives {
         /// When.
         at: Span,
-        /// What it is.
-        domain: Box<Domain>,
+        /// Its name.
+        vm: VmId,
+        /// What it is, and where.
+        domain: Guest,
     },
     /// A guest's memory, vCPUs or load change. Its memory does not while it is being migrated, as
     /// libvirt has it, nor beyond what its host has.
@@ -92,6 +99,14 @@ impl Change {
             | Self::ShutsDown { at, .. } => *at,
         }
     }
+
+    /// The guest that comes with it, if one does.
+    pub(crate) fn arrival(&self) -> Option<(&VmId, &Guest)> {
+        match self {
+            Self::Arrives { vm, domain, .. } => Some((vm, domain)),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of a host beside what a snapshot tells.
@@ -109,14 +124,4 @@ pub struct HostFacts {
     pub cpu_model: Option<String>,
     /// Memory of its NUMA nodes; none when it is one.
     pub numa: Vec<Bytes>,
-}
-
-/// What a guest asks of the host that it comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GuestNeeds {
-    /// The CPU model that it was started with; a host that says another one refuses it.
-    pub cpu_model: Option<String>,
-    /// All of its memory comes from one NUMA node; a host whose largest is smaller refuses it.
-    pub one_numa_node: bool,
 }

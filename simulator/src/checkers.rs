@@ -24,7 +24,10 @@ use whimbrel_core::{
     units::{Bytes, Share, Timestamp},
 };
 
-use crate::cluster::SimCluster;
+use crate::{
+    cluster::SimCluster,
+    limits::{most_vcpus, usable_memory},
+};
 
 mod breach;
 mod mirror;
@@ -63,11 +66,10 @@ impl Checkers {
         let world = &cluster.world;
         let mirror = Mirror::of(world);
         let limit = |(index, host): (usize, &crate::world::HostTruth)| {
-            let usable = Bytes::new((host.memory.as_f64() * (1.0 - reserve.get())) as u64);
-            usable.max(mirror.memory(index))
+            usable_memory(host.memory, reserve).max(mirror.memory(index))
         };
         let vcpu_limit = |(index, host): (usize, &crate::world::HostTruth), factor: f64| {
-            ((host.cpu.get() as f64 / 1e3 * factor) as u64).max(mirror.vcpus(index))
+            most_vcpus(host.cpu, factor).max(mirror.vcpus(index))
         };
         let hosts = || world.hosts.iter().enumerate();
         let lives = |vm| mirror.processes(vm).any(|(_, process)| process.state.lives_here());

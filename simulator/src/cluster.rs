@@ -21,9 +21,8 @@ use crate::{
     change::{Change, GuestNeeds, HostFacts},
     fault::{Fault, Plane},
     kernel::{Agenda, Log, Streams},
-    network::{Backbone, Flow, Network},
+    network::{Flow, Network},
     physics::Physics,
-    replay::Replay,
     world::World,
 };
 
@@ -35,6 +34,7 @@ mod happening;
 mod migrate;
 mod migration;
 mod observe;
+mod options;
 mod paths;
 mod people;
 mod power;
@@ -42,6 +42,7 @@ mod trouble;
 mod truth;
 
 pub use happening::Happening;
+pub use options::ClusterOptions;
 pub use power::HostPower;
 
 use migration::Migration;
@@ -116,29 +117,6 @@ pub struct SimCluster {
     news: bool,
     flows: Vec<Flow>,
     rates: Vec<f64>,
-}
-
-/// What a simulated cluster is made of, beside the snapshot.
-#[derive(Debug, Clone, Default)]
-pub struct ClusterOptions {
-    /// Seed of everything that is drawn.
-    pub seed: u64,
-    /// Physical constants; [`Physics::check_ranges`] holds for them.
-    pub physics: Physics,
-    /// Recorded series to follow.
-    pub replay: Option<Replay>,
-    /// What goes wrong. A fault that names an unknown host or domain strikes nothing.
-    pub faults: Vec<Fault>,
-    /// What people do. What names an unknown host or domain does nothing.
-    pub changes: Vec<Change>,
-    /// What is known of hosts beside the snapshot.
-    pub facts: BTreeMap<HostId, HostFacts>,
-    /// What guests ask of hosts.
-    pub needs: BTreeMap<VmId, GuestNeeds>,
-    /// Lines that the event log keeps; 0 for none.
-    pub log_lines: usize,
-    /// What lies between the hosts' interfaces.
-    pub backbone: Backbone,
 }
 
 impl SimCluster {

@@ -4,8 +4,8 @@
 //! memory travels over *migration*, and images are read and written over *storage*. Each may fail
 //! alone.
 //!
-//! Never here: what a fault does to the cluster (`cluster::disturb`), or when one is drawn
-//! (`rates`).
+//! Never here: what a fault does to the cluster (`cluster::disturb`), how often one strikes (`rates`),
+//! or when (`draws`).
 
 use serde::{Deserialize, Serialize};
 use whimbrel_core::{
@@ -13,6 +13,7 @@ use whimbrel_core::{
     units::{BytesPerSecond, Span},
 };
 
+mod draws;
 mod rates;
 mod script;
 
@@ -203,46 +204,55 @@ pub enum Fault {
     },
 }
 
+/// When a fault happens: shared or mutable, as the fault is.
+macro_rules! moment {
+    ($fault:expr) => {
+        match $fault {
+            Fault::HostCrash { at, .. }
+            | Fault::PowerCut { at, .. }
+            | Fault::LinkCut { at, .. }
+            | Fault::Partition { at, .. }
+            | Fault::SlowLink { at, .. }
+            | Fault::DaemonHang { at, .. }
+            | Fault::RefuseMigration { at, .. }
+            | Fault::RefuseArrivals { at, .. }
+            | Fault::StuckMigration { at, .. }
+            | Fault::StaleReadings { at, .. }
+            | Fault::LyingReadings { at, .. }
+            | Fault::BmcFailure { at, .. }
+            | Fault::CephOutage { at, .. }
+            | Fault::SlowCeph { at, .. } => at,
+        }
+    };
+}
+
+/// The host that a fault strikes, where it strikes one: shared or mutable, as the fault is.
+macro_rules! struck_host {
+    ($fault:expr) => {
+        match $fault {
+            Fault::HostCrash { host, .. }
+            | Fault::PowerCut { host, .. }
+            | Fault::LinkCut { host, .. }
+            | Fault::SlowLink { host, .. }
+            | Fault::DaemonHang { host, .. }
+            | Fault::RefuseArrivals { host, .. }
+            | Fault::StaleReadings { host, .. }
+            | Fault::BmcFailure { host, .. } => Some(host),
+            _ => None,
+        }
+    };
+}
+
 impl Fault {
     /// When it happens.
     pub fn at(&self) -> Span {
-        match self {
-            Self::HostCrash { at, .. }
-            | Self::PowerCut { at, .. }
-            | Self::LinkCut { at, .. }
-            | Self::Partition { at, .. }
-            | Self::SlowLink { at, .. }
-            | Self::DaemonHang { at, .. }
-            | Self::RefuseMigration { at, .. }
-            | Self::RefuseArrivals { at, .. }
-            | Self::StuckMigration { at, .. }
-            | Self::StaleReadings { at, .. }
-            | Self::LyingReadings { at, .. }
-            | Self::BmcFailure { at, .. }
-            | Self::CephOutage { at, .. }
-            | Self::SlowCeph { at, .. } => *at,
-        }
+        *moment!(self)
     }
 
     /// The same fault, this much later.
     #[must_use]
     pub fn later(mut self, by: Span) -> Self {
-        match &mut self {
-            Self::HostCrash { at, .. }
-            | Self::PowerCut { at, .. }
-            | Self::LinkCut { at, .. }
-            | Self::Partition { at, .. }
-            | Self::SlowLink { at, .. }
-            | Self::DaemonHang { at, .. }
-            | Self::RefuseMigration { at, .. }
-            | Self::RefuseArrivals { at, .. }
-            | Self::StuckMigration { at, .. }
-            | Self::StaleReadings { at, .. }
-            | Self::LyingReadings { at, .. }
-            | Self::BmcFailure { at, .. }
-            | Self::CephOutage { at, .. }
-            | Self::SlowCeph { at, .. } => *at += by,
-        }
+        *moment!(&mut self) += by;
         self
     }
 
@@ -268,32 +278,14 @@ impl Fault {
 
     /// The host that it strikes, where it strikes one.
     pub fn host(&self) -> Option<&HostId> {
-        match self {
-            Self::HostCrash { host, .. }
-            | Self::PowerCut { host, .. }
-            | Self::LinkCut { host, .. }
-            | Self::SlowLink { host, .. }
-            | Self::DaemonHang { host, .. }
-            | Self::RefuseArrivals { host, .. }
-            | Self::StaleReadings { host, .. }
-            | Self::BmcFailure { host, .. } => Some(host),
-            _ => None,
-        }
+        struck_host!(self)
     }
 
     /// The same fault on another host, where it strikes one.
     #[must_use]
     pub fn on(mut self, other: &HostId) -> Self {
-        match &mut self {
-            Self::HostCrash { host, .. }
-            | Self::PowerCut { host, .. }
-            | Self::LinkCut { host, .. }
-            | Self::SlowLink { host, .. }
-            | Self::DaemonHang { host, .. }
-            | Self::RefuseArrivals { host, .. }
-            | Self::StaleReadings { host, .. }
-            | Self::BmcFailure { host, .. } => *host = other.clone(),
-            _ => {}
+        if let Some(host) = struck_host!(&mut self) {
+            host.clone_from(other);
         }
         self
     }

@@ -11,7 +11,7 @@ mod backbone;
 pub(crate) mod links;
 pub(crate) mod routes;
 
-pub use backbone::{Backbone, Rack};
+pub use backbone::{Backbone, BackboneError, Rack};
 use links::{Links, StreamId};
 use routes::{Between, Routes};
 

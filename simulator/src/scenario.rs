@@ -12,15 +12,16 @@ use whimbrel_core::{
     Goal, Host, HostState, Plan, Snapshot,
     ids::{HostId, VmId},
     policy::Policy,
-    units::{Span, Timestamp},
+    units::{BytesPerSecond, Span, Timestamp},
 };
 use whimbrel_engine::EngineSettings;
 
 use crate::{
-    change::{Change, GuestNeeds, HostFacts},
+    change::{Change, Guest, HostFacts},
     cluster::{cpu_told, dirty_told},
     expect::Expectations,
     fault::{Fault, FaultRates},
+    network::{Backbone, Rack},
     outcome::Outcome,
     physics::Physics,
     run::{Restart, Simulation, SimulationError, SimulationOptions, simulate},
@@ -28,14 +29,12 @@ use crate::{
 
 mod check;
 mod error;
-mod event;
 mod plan;
 mod world;
 
 pub use error::ScenarioError;
-pub use event::ScenarioEvent;
 pub use plan::{ScenarioMove, ScenarioPlan};
-pub use world::{ScenarioDomain, ScenarioHost, ScenarioReading};
+pub use world::ScenarioHost;
 
 /// A scenario file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -59,14 +58,16 @@ pub struct Scenario {
     pub host: BTreeMap<HostId, ScenarioHost>,
     /// Hosts that stand together. A fault that names a rack strikes each of its hosts.
     #[serde(default)]
-    pub rack: BTreeMap<HostId, Vec<HostId>>,
+    pub rack: BTreeMap<HostId, Rack>,
+    /// What all migrations together may take of their network, payload; no limit when absent.
+    pub migration_network: Option<BytesPerSecond>,
     /// The guests, by name.
-    pub domain: BTreeMap<VmId, ScenarioDomain>,
+    pub domain: BTreeMap<VmId, Guest>,
     /// What is to be done.
     pub plan: ScenarioPlan,
     /// What people do meanwhile.
     #[serde(default)]
-    pub event: Vec<ScenarioEvent>,
+    pub event: Vec<Change>,
     /// What goes wrong.
     #[serde(default)]
     pub fault: Vec<Fault>,
@@ -121,7 +122,7 @@ impl Scenario {
         let mut snapshot = Snapshot {
             taken_at: BEGIN,
             hosts: self.host.iter().map(host).collect(),
-            domains: self.domain.iter().map(|(vm, domain)| domain.sighted(vm)).collect(),
+            domains: self.domain.iter().map(|(vm, domain)| domain.sighted(vm, BEGIN)).collect(),
             orders: Vec::new(),
         };
         snapshot.normalise();
@@ -194,10 +195,11 @@ impl Scenario {
             horizon: self.horizon,
             faults: self.faults(),
             rates: self.fault_rates.clone(),
-            changes: self.changes(),
+            changes: self.event.clone(),
             facts: self.host.iter().map(facts).collect::<BTreeMap<HostId, HostFacts>>(),
-            needs: self.needs(),
+            needs: self.domain.iter().map(|(vm, domain)| (vm.clone(), domain.needs())).collect(),
             physics: self.physics.clone(),
+            backbone: self.backbone(),
             engine: EngineSettings {
                 memory_reserve: limits.memory_reserve,
                 cpu_overcommit: Some(limits.cpu_overcommit),
@@ -209,12 +211,18 @@ impl Scenario {
         }
     }
 
+    fn backbone(&self) -> Backbone {
+        Backbone { racks: self.rack.clone(), migration_network: self.migration_network }
+    }
+
     /// The faults, each that names a rack on every host of it.
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for fault in &self.fault {
             match fault.host().and_then(|name| self.rack.get(name)) {
-                Some(hosts) => faults.extend(hosts.iter().map(|host| fault.clone().on(host))),
+                Some(rack) => {
+                    faults.extend(rack.hosts.iter().map(|host| fault.clone().on(host)));
+                }
                 None => faults.push(self.with_racks_in_groups(fault.clone())),
             }
         }
@@ -227,23 +235,13 @@ impl Scenario {
                 let names = std::mem::take(group);
                 for name in names {
                     match self.rack.get(&name) {
-                        Some(hosts) => group.extend(hosts.iter().cloned()),
+                        Some(rack) => group.extend(rack.hosts.iter().cloned()),
                         None => group.push(name),
                     }
                 }
             }
         }
         fault
-    }
-
-    fn changes(&self) -> Vec<Change> {
-        self.event.iter().map(ScenarioEvent::change).collect()
-    }
-
-    fn needs(&self) -> BTreeMap<VmId, GuestNeeds> {
-        let arrivals = self.event.iter().filter_map(ScenarioEvent::arrival);
-        let all = self.domain.iter().chain(arrivals);
-        all.map(|(vm, domain)| (vm.clone(), domain.needs())).collect()
     }
 }
 

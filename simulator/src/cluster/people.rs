@@ -3,13 +3,13 @@
 //! Never here: the plan or its engine.
 
 use whimbrel_core::{
-    Domain, DomainState,
+    DomainState,
     ids::{HostId, VmId},
     units::{Bytes, MilliCores, Span},
 };
 
 use super::{Event, Happening, SimCluster, migration::Phase};
-use crate::change::Change;
+use crate::change::{Change, Guest};
 
 /// A guest that is between its hosts cannot be shut down; its people try again after this.
 const TRY_AGAIN: Span = Span::from_seconds(1);
@@ -19,7 +19,7 @@ impl SimCluster {
     pub(super) fn change(&mut self, index: usize) {
         let Some(change) = self.changes.get(index).cloned() else { return };
         match change {
-            Change::Arrives { domain, .. } => self.guest_arrives(&domain),
+            Change::Arrives { vm, domain, .. } => self.guest_arrives(&vm, &domain),
             Change::Resized { vm, memory, vcpus, cpu, .. } => self.resize(&vm, memory, vcpus, cpu),
             Change::Leaves { vm, .. } => self.guest_leaves(index, &vm),
             Change::Started { vm, host, .. } => self.start_by_hand(&vm, &host),
@@ -39,16 +39,16 @@ impl SimCluster {
         self.settle_stalls();
     }
 
-    fn guest_arrives(&mut self, domain: &Domain) {
-        let vm = domain.vm.clone();
+    fn guest_arrives(&mut self, vm: &VmId, domain: &Guest) {
         let Some(host) = self.world.host(&domain.host) else { return };
-        if self.world.vm(&vm).is_some() {
-            return self.turn_away(&vm, "a guest of this name exists".to_owned());
+        if self.world.vm(vm).is_some() {
+            return self.turn_away(vm, "a guest of this name exists".to_owned());
         }
         if let Err(why) = self.takes(host, domain.memory) {
-            return self.turn_away(&vm, why);
+            return self.turn_away(vm, why);
         }
-        let guest = self.world.add(domain);
+        let guest = self.world.add(&domain.sighted(vm, self.agenda.now()));
+        self.needs.insert(vm.clone(), domain.needs());
         self.begin_recording(guest);
         self.put(guest, host);
     }

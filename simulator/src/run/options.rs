@@ -17,6 +17,7 @@ use crate::{
     change::{Change, GuestNeeds, HostFacts},
     fault::{Fault, FaultRates, RateError},
     journal::CrashPoint,
+    network::{Backbone, BackboneError},
     physics::{Physics, PhysicsError},
     replay::Replay,
 };
@@ -41,10 +42,12 @@ pub struct SimulationOptions {
     pub changes: Vec<Change>,
     /// What is known of hosts beside the snapshot.
     pub facts: BTreeMap<HostId, HostFacts>,
-    /// What guests ask of hosts.
+    /// What guests of the snapshot ask of hosts.
     pub needs: BTreeMap<VmId, GuestNeeds>,
     /// Physical constants.
     pub physics: Physics,
+    /// What lies between the hosts' interfaces.
+    pub backbone: Backbone,
     /// How patient the engine is.
     pub engine: EngineSettings,
     /// Deaths of the controller, and its returns.
@@ -66,6 +69,7 @@ impl Default for SimulationOptions {
             facts: BTreeMap::new(),
             needs: BTreeMap::new(),
             physics: Physics::default(),
+            backbone: Backbone::default(),
             engine: EngineSettings::default(),
             restarts: Vec::new(),
             log_lines: 0,
@@ -107,6 +111,9 @@ pub enum SimulationError {
     /// A physical constant is out of its range.
     #[error(transparent)]
     Physics(#[from] PhysicsError),
+    /// A link between the hosts' interfaces is none.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
     /// A rate of faults is out of its range.
     #[error(transparent)]
     Rates(#[from] RateError),
@@ -176,6 +183,7 @@ pub(super) fn accept(
     options: &SimulationOptions,
 ) -> Result<(), SimulationError> {
     options.physics.check_ranges()?;
+    options.backbone.check_ranges()?;
     options.rates.check_ranges()?;
     let (tick, horizon) = (options.tick, options.horizon);
     if tick < Span::from_millis(1) || tick > Span::from_seconds(3600) {
@@ -189,10 +197,7 @@ pub(super) fn accept(
     if expected > DRAWN_MAX {
         return Err(SimulationError::TooManyFaults { expected, limit: DRAWN_MAX });
     }
-    let arrivals = options.changes.iter().filter_map(|change| match change {
-        Change::Arrives { domain, .. } => Some(&domain.vm),
-        _ => None,
-    });
+    let arrivals = options.changes.iter().filter_map(Change::arrival).map(|(vm, _)| vm);
     let vms: BTreeSet<&VmId> = snapshot.domains.iter().map(|d| &d.vm).chain(arrivals).collect();
     for change in &options.changes {
         known_in_change(change, snapshot, &vms)?;

@@ -65,13 +65,13 @@ impl Simulation {
             ClusterOptions {
                 seed: options.seed,
                 physics: options.physics.clone(),
+                backbone: options.backbone.clone(),
                 replay: options.replay.clone(),
                 faults: faults.clone(),
                 changes: options.changes.clone(),
                 facts: options.facts.clone(),
                 needs: options.needs.clone(),
                 log_lines: options.log_lines,
-                ..ClusterOptions::default()
             },
         )?;
         cluster.forget_touched();

@@ -10,8 +10,9 @@ use whimbrel_core::{
     units::{Bytes, Span},
 };
 
-use super::{Scenario, ScenarioDomain, ScenarioError, ScenarioEvent, ScenarioHost, ScenarioPlan};
+use super::{Scenario, ScenarioError, ScenarioHost, ScenarioPlan};
 use crate::{
+    change::{Change, Guest},
     fault::Fault,
     run::{Death, SimulationError},
 };
@@ -73,19 +74,19 @@ impl Scenario {
 
     fn check_racks(&self) -> Checked {
         let mut racked: BTreeMap<&HostId, &HostId> = BTreeMap::new();
-        for (rack, hosts) in &self.rack {
-            let bad = |what: String| Err(ScenarioError::BadRack { rack: rack.clone(), what });
-            if hosts.is_empty() {
+        for (name, rack) in &self.rack {
+            let bad = |what: String| Err(ScenarioError::BadRack { rack: name.clone(), what });
+            if rack.hosts.is_empty() {
                 return bad("it has no hosts".to_owned());
             }
-            if self.host.contains_key(rack) {
+            if self.host.contains_key(name) {
                 return bad("a host has its name".to_owned());
             }
-            for host in hosts {
+            for host in &rack.hosts {
                 if !self.host.contains_key(host) {
                     return bad(format!("no such host: {host}"));
                 }
-                if let Some(other) = racked.insert(host, rack) {
+                if let Some(other) = racked.insert(host, name) {
                     return bad(format!("host {host} is in {other} already"));
                 }
             }
@@ -93,7 +94,7 @@ impl Scenario {
         Ok(())
     }
 
-    fn check_domain(&self, vm: &VmId, domain: &ScenarioDomain) -> Checked {
+    fn check_domain(&self, vm: &VmId, domain: &Guest) -> Checked {
         let Some(host) = self.host.get(&domain.host) else {
             let known: Vec<&str> = self.host.keys().map(HostId::as_str).collect();
             return Err(ScenarioError::UnknownHost {
@@ -149,24 +150,22 @@ impl Scenario {
         let mut names: BTreeSet<&VmId> = self.domain.keys().collect();
         for (index, event) in self.event.iter().enumerate() {
             let place = index + 1;
-            self.in_time(&format!("event {place}"), event.change().at())?;
+            self.in_time(&format!("event {place}"), event.at())?;
             let bad = |what: &str| Err(ScenarioError::BadEvent { place, what: what.to_owned() });
             match event {
-                ScenarioEvent::Arrives { vm, domain, .. } => {
+                Change::Arrives { vm, domain, .. } => {
                     if !names.insert(vm) {
                         return bad(&format!("a guest {vm} exists already"));
                     }
                     self.check_domain(vm, domain)?;
                 }
-                ScenarioEvent::Resized { memory: None, vcpus: None, cpu: None, .. } => {
+                Change::Resized { memory: None, vcpus: None, cpu: None, .. } => {
                     return bad("it changes nothing");
                 }
-                ScenarioEvent::Resized { memory: Some(Bytes::ZERO), .. } => {
+                Change::Resized { memory: Some(Bytes::ZERO), .. } => {
                     return bad("memory is 0, the least is 1 B");
                 }
-                ScenarioEvent::Resized { vcpus: Some(vcpus), .. }
-                    if *vcpus == 0 || *vcpus > VCPUS_MAX =>
-                {
+                Change::Resized { vcpus: Some(vcpus), .. } if *vcpus == 0 || *vcpus > VCPUS_MAX => {
                     return bad(&format!("{vcpus} vCPUs, the limits are 1 and {VCPUS_MAX}"));
                 }
                 _ => {}
@@ -216,7 +215,7 @@ impl Scenario {
     }
 
     fn check_expectations(&self) -> Checked {
-        let arrivals = self.event.iter().filter_map(ScenarioEvent::arrival).map(|(vm, _)| vm);
+        let arrivals = self.event.iter().filter_map(Change::arrival).map(|(vm, _)| vm);
         let vms: BTreeSet<&VmId> = self.domain.keys().chain(arrivals).collect();
         self.expect.check(&|vm| vms.contains(vm), &|host| self.host.contains_key(host))
     }
@@ -244,7 +243,7 @@ fn check_host(host: &ScenarioHost) -> Result<(), String> {
     Ok(())
 }
 
-fn check_guest(domain: &ScenarioDomain, host: &ScenarioHost) -> Result<(), String> {
+fn check_guest(domain: &Guest, host: &ScenarioHost) -> Result<(), String> {
     if domain.memory == Bytes::ZERO {
         return Err("memory is 0, the least is 1 B".to_owned());
     }

@@ -12,7 +12,8 @@ use whimbrel_core::{
     units::{Bytes, BytesPerSecond, Share, Span},
 };
 
-use super::{Scenario, world::uuid};
+use super::Scenario;
+use crate::change::uuid;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

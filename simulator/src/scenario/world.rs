@@ -1,15 +1,9 @@
-//! Hosts and guests of a scenario.
+//! Hosts of a scenario.
 
 use serde::Deserialize;
-use whimbrel_core::{
-    Domain, DomainState,
-    cluster::DirtyReading,
-    ids::{HostId, VmId},
-    units::{Bytes, BytesPerSecond, MilliCores, Span},
-};
+use whimbrel_core::units::{Bytes, BytesPerSecond, MilliCores, Span};
 
-use super::BEGIN;
-use crate::change::{GuestNeeds, HostFacts};
+use crate::change::HostFacts;
 
 /// A host of a scenario.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,46 +31,6 @@ pub struct ScenarioHost {
     pub shutdown: Span,
 }
 
-/// A guest of a scenario.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScenarioDomain {
-    /// Where it runs.
-    pub host: HostId,
-    /// Its memory.
-    pub memory: Bytes,
-    /// The part of it with content; all of it when absent.
-    pub resident: Option<Bytes>,
-    /// Virtual CPUs.
-    #[serde(default = "one_vcpu")]
-    pub vcpus: u32,
-    /// CPU that it wants.
-    #[serde(default)]
-    pub cpu: MilliCores,
-    /// What it dirties within windows of several lengths.
-    #[serde(default)]
-    pub dirty: Vec<ScenarioReading>,
-    /// The CPU model that it was started with; a host that says another one refuses it.
-    pub cpu_model: Option<String>,
-    /// All of its memory comes from one NUMA node; a host whose largest is smaller refuses it.
-    #[serde(default)]
-    pub one_numa_node: bool,
-}
-
-/// One point of a guest's unique-dirty curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScenarioReading {
-    /// Length of the window.
-    pub window: Span,
-    /// Distinct memory dirtied in it.
-    pub unique: Bytes,
-}
-
-fn one_vcpu() -> u32 {
-    1
-}
-
 impl ScenarioHost {
     pub(super) fn facts(&self) -> HostFacts {
         HostFacts {
@@ -88,35 +42,4 @@ impl ScenarioHost {
             numa: self.numa.clone(),
         }
     }
-}
-
-impl ScenarioDomain {
-    pub(super) fn sighted(&self, vm: &VmId) -> Domain {
-        let reading = |r: &ScenarioReading| DirtyReading {
-            window: r.window,
-            unique: r.unique,
-            measured_at: BEGIN,
-        };
-        Domain {
-            vm: vm.clone(),
-            uuid: uuid(vm),
-            host: self.host.clone(),
-            state: DomainState::Running,
-            observed_at: BEGIN,
-            vcpus: self.vcpus,
-            memory: self.memory,
-            resident: self.resident,
-            cpu_used: Some(self.cpu),
-            dirty: self.dirty.iter().map(reading).collect(),
-            job: None,
-        }
-    }
-
-    pub(super) fn needs(&self) -> GuestNeeds {
-        GuestNeeds { cpu_model: self.cpu_model.clone(), one_numa_node: self.one_numa_node }
-    }
-}
-
-pub(super) fn uuid(vm: &VmId) -> String {
-    format!("uuid-of-{vm}")
 }

@@ -19,6 +19,8 @@ use whimbrel_core::{
     units::{Bytes, MilliCores},
 };
 
+use crate::limits::{most_vcpus, usable_memory};
+
 /// Partial packings that are looked at before the search is given up.
 const TRIES_MAX: u32 = 20_000;
 
@@ -84,14 +86,13 @@ impl<'a> Room<'a> {
             .iter()
             .filter(|(id, _)| !out.contains(*id))
             .map(|(id, host)| {
-                let cores = host.cpu.as_cores_f64();
-                let usable = 1.0 - policy.limits.memory_reserve.get();
+                let limits = &policy.limits;
                 HostRoom {
                     id,
                     open: host.state == HostState::Up,
-                    memory_limit: (host.memory.as_f64() * usable) as u64,
+                    memory_limit: usable_memory(host.memory, limits.memory_reserve).get(),
                     memory: 0,
-                    vcpus_limit: (cores * policy.limits.cpu_overcommit) as u64,
+                    vcpus_limit: most_vcpus(host.cpu, limits.cpu_overcommit),
                     vcpus: 0,
                     cpu: host.cpu.get(),
                     cpu_used: 0,

@@ -7,7 +7,7 @@ use whimbrel_core::{
     units::{Bytes, BytesPerSecond, Span},
 };
 use whimbrel_simulator::{
-    Death, Fault, FaultRates, Plane, Restart, Scenario, replay_command, scenario::ScenarioEvent,
+    Change, Death, Fault, FaultRates, Plane, Restart, Scenario, replay_command,
 };
 
 use crate::common::{first_fit, scenario};
@@ -47,7 +47,7 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 /// What people do; a guest that arrives is the first of its name.
-fn event() -> impl Strategy<Value = ScenarioEvent> {
+fn event() -> impl Strategy<Value = Change> {
     let host = prop::sample::select(vec!["h1", "h2", "h3"]);
     let vm = prop::sample::select(vec!["web", "cache", "batch", "other"]);
     (0..4, moment(), host, vm, 1u64..3000).prop_map(|(kind, at, host, vm, mib)| {
@@ -58,11 +58,11 @@ fn event() -> impl Strategy<Value = ScenarioEvent> {
                 let text = format!("host = \"{host}\"\nmemory = \"{mib} MiB\"");
                 let domain = toml::from_str(&text).unwrap();
                 let vm = format!("new-{}", at.as_micros()).parse().unwrap();
-                ScenarioEvent::Arrives { at, vm, domain }
+                Change::Arrives { at, vm, domain }
             }
-            1 => ScenarioEvent::Resized { at, vm, memory: Some(memory), vcpus: None, cpu: None },
-            2 => ScenarioEvent::Leaves { at, vm },
-            _ => ScenarioEvent::ShutsDown { at, host },
+            1 => Change::Resized { at, vm, memory: Some(memory), vcpus: None, cpu: None },
+            2 => Change::Leaves { at, vm },
+            _ => Change::ShutsDown { at, host },
         }
     })
 }

@@ -60,10 +60,23 @@ fn hosts_and_guests_that_cannot_be() {
 
 #[test]
 fn racks_that_cannot_be() {
-    refused(&said_with("[rack]\nr1 = []"), &["rack r1", "no hosts", "hint"]);
-    refused(&said_with("[rack]\nr1 = [\"h7\"]"), &["rack r1", "h7"]);
-    refused(&said_with("[rack]\nr1 = [\"h1\"]\nr2 = [\"h1\"]"), &["rack r2", "h1", "r1"]);
-    refused(&said_with("[rack]\nh1 = [\"h2\"]"), &["rack h1", "name"]);
+    let racks = |racks: &str| said_with(&format!("[rack]\n{racks}"));
+    refused(&racks("r1 = { hosts = [] }"), &["rack r1", "no hosts", "hint"]);
+    refused(&racks("r1 = { hosts = [\"h7\"] }"), &["rack r1", "h7"]);
+    let both = "r1 = { hosts = [\"h1\"] }\nr2 = { hosts = [\"h1\"] }";
+    refused(&racks(both), &["rack r2", "h1", "r1"]);
+    refused(&racks("h1 = { hosts = [\"h2\"] }"), &["rack h1", "name"]);
+    refused(&racks("r1 = { hosts = [\"h1\"], downlink = \"1 GiB/s\" }"), &["downlink"]);
+}
+
+#[test]
+fn links_that_cannot_be() {
+    let uplink =
+        |carries: &str| said_with(&format!("[rack.r]\nhosts = [\"h1\"]\nuplink = \"{carries}\""));
+    refused(&uplink("0 B/s"), &["rack r", "0 B/s", "1 KiB/s", "hint"]);
+    refused(&uplink("10"), &["no unit", "hint"]);
+    let network = "horizon = \"30 s\"\nmigration_network = \"100 B/s\"";
+    refused(&said("horizon = \"30 s\"", network), &["migration network", "100 B/s", "hint"]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod branch;
 #[cfg(test)]
+mod burden;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod common;

@@ -52,7 +52,7 @@ const fn figure(name: &'static str, unit: &'static str, target: Target, group: G
 }
 
 /// Every headline figure, in the order of the table.
-pub(crate) const FIGURES: [Figure; 31] = [
+pub(crate) const FIGURES: [Figure; 32] = [
     figure("demo_seconds", "s", Target::Below(60.0), Group::Demo),
     figure("demo_peak_memory_mib", "MiB", Target::Open, Group::Demo),
     figure("lab_up_seconds", "s", Target::Below(30.0), Group::Lab),
@@ -84,6 +84,7 @@ pub(crate) const FIGURES: [Figure; 31] = [
     figure("azure_replay_seconds", "s CPU", Target::Below(5.0), Group::Simulation),
     figure("migration_storm_microseconds", "us CPU", Target::Below(10.0), Group::Simulation),
     figure("simgrid_agreement_error", "of 1", Target::Below(0.001), Group::Simulation),
+    figure("simulator_growth_exponent", "log-log", Target::Below(1.15), Group::Simulation),
     figure("events_per_second", "a CPU-s", Target::Above(3e6), Group::Simulation),
     figure("simulated_vs_real_time_ape_median", "of 1", Target::Below(0.06), Group::Reality),
     figure("simulated_vs_real_bytes_ape_median", "of 1", Target::Below(0.06), Group::Reality),

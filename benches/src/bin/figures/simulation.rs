@@ -3,10 +3,13 @@
 //! Public traces are read where they lie (`WHIMBREL_PUBLIC_DATA`); without them their figures have
 //! no value and say so. Reading a trace is not timed.
 
-use std::{error::Error, hint::black_box, time::Duration};
+use std::error::Error;
 
 use whimbrel::sweep::percent_of_part;
-use whimbrel_benches::cpu_time;
+use whimbrel_benches::{
+    cpu_time::{self, seconds_each},
+    growth::{self, SUBJECTS},
+};
 use whimbrel_core::{
     trace::{Life, Size},
     units::{Bytes, MilliCores, Span, Timestamp},
@@ -42,26 +45,14 @@ const TIMES: u32 = 5;
 pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
     found.put("events_per_second", events_per_second()?);
     storms(found)?;
+    found.put("simulator_growth_exponent", steepest()?);
     // Traces last: where they are not here, the other figures have been found.
     studies(found)?;
     let lives = arrivals()?;
     let size = Size { cpu: MilliCores::cores(64), memory: Bytes::mib(256 << 10) };
-    let seconds = cpu_seconds(1, || fill(vec![size; FLEET], &lives, Fit::Best, FLEET_LASTS))?;
+    let seconds = seconds_each(1, || fill(vec![size; FLEET], &lives, Fit::Best, FLEET_LASTS))?;
     found.put("azure_replay_seconds", seconds);
     Ok(())
-}
-
-/// CPU seconds of one `work`, of `times` that are done.
-fn cpu_seconds<T, E: Error + 'static>(
-    times: u32,
-    work: impl Fn() -> Result<T, E>,
-) -> Result<f64, Box<dyn Error>> {
-    let before = cpu_time::of_this_process()?;
-    for _ in 0..times {
-        black_box(work()?);
-    }
-    let taken: Duration = cpu_time::of_this_process()?.saturating_sub(before);
-    Ok(taken.as_secs_f64() / f64::from(times))
 }
 
 fn studies(found: &mut Found) -> Result<(), Box<dyn Error>> {
@@ -72,10 +63,10 @@ fn studies(found: &mut Found) -> Result<(), Box<dyn Error>> {
     let results = study(&setup, &policy, 1)?;
     found.put("planetlab_energy_kwh", results.energy_kwh);
     found.put("planetlab_migrations", results.migrations as f64);
-    let seconds = cpu_seconds(TIMES, || study(&setup, &policy, 1))?;
+    let seconds = seconds_each(TIMES, || study(&setup, &policy, 1))?;
     found.put("planetlab_lr_mmt_cpu_seconds", seconds);
     let cloud = Setup::scaled(CLOUD.0, CLOUD.1, &day, 1)?;
-    let seconds = cpu_seconds(1, || study(&cloud, &Policy::Whimbrel, 1))?;
+    let seconds = seconds_each(1, || study(&cloud, &Policy::Whimbrel, 1))?;
     found.put("simulate_100k_vms_seconds", seconds);
     Ok(())
 }
@@ -97,7 +88,7 @@ fn storms(found: &mut Found) -> Result<(), Box<dyn Error>> {
     const MIGRATIONS: u32 = 10_000;
     let size = Star { hosts: 200, guests: 1000, migrations: MIGRATIONS, in_flight: 50 };
     let crowd = star(size, Model::Qemu(Box::default()));
-    let seconds = cpu_seconds(TIMES, || storm::run(&crowd))?;
+    let seconds = seconds_each(TIMES, || storm::run(&crowd))?;
     found.put("migration_storm_microseconds", seconds * 1e6 / f64::from(MIGRATIONS));
     found.put("simgrid_agreement_error", simgrid_disagreement()?);
     Ok(())
@@ -128,6 +119,16 @@ fn simgrid_disagreement() -> Result<f64, Box<dyn Error>> {
     note(figures.downtime.mean, 14.6104e-3);
     note(figures.downtime.p99, 30.5436e-3);
     Ok(off.into_iter().fold(0.0, f64::max))
+}
+
+/// The largest exponent of all curves of the simulator's cost against what it simulates.
+fn steepest() -> Result<f64, Box<dyn Error>> {
+    let mut steepest = f64::NEG_INFINITY;
+    for subject in &SUBJECTS {
+        let curve = growth::measure(subject)?;
+        steepest = steepest.max(curve.exponent().ok_or("too short to be measured")?);
+    }
+    Ok(steepest)
 }
 
 /// Events that the kernel handles in a second of CPU, ten thousand of them pending: of ten, one

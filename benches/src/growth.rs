@@ -1,0 +1,119 @@
+//! How the simulator's cost grows: CPU time at rising sizes, and the slope of each curve.
+//!
+//! A curve is drawn in logarithms: its slope there is the exponent of the power of the size that
+//! the cost grows with. n log n is no power; over a curve's sizes its slope is somewhat above 1,
+//! and is told with the curve's own.
+//!
+//! Making the input is not timed. Never here: what is measured (`subjects`), or pictures.
+
+use std::error::Error;
+
+use crate::cpu_time;
+
+mod demand;
+mod subjects;
+
+pub use subjects::{SUBJECTS, Subject};
+
+/// Times that every size is measured; the least counts, as others' work on the machine only adds.
+const ROUNDS: u32 = 3;
+
+/// CPU time is counted in hundredths of a second: what is shorter is done again until it took
+/// this long, in seconds.
+const ROUND_LEAST: f64 = 0.15;
+
+/// Most repetitions of one round.
+const TIMES_MAX: f64 = 1000.0;
+
+/// What one size costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Hosts, migrations or what the subject counts.
+    pub size: u32,
+    /// CPU time of one run.
+    pub seconds: f64,
+}
+
+/// What a subject costs at all of its sizes.
+#[derive(Debug, Clone)]
+pub struct Curve {
+    /// What was measured.
+    pub subject: &'static Subject,
+    /// By rising size.
+    pub points: Vec<Point>,
+}
+
+impl Curve {
+    /// The exponent of its growth; none where a cost was too small to be measured.
+    pub fn exponent(&self) -> Option<f64> {
+        slope(self.points.iter().map(|point| (f64::from(point.size), point.seconds)))
+    }
+
+    /// What the exponent of n log n is over the same sizes.
+    pub fn exponent_of_n_log_n(&self) -> Option<f64> {
+        let n = self.points.iter().map(|point| f64::from(point.size));
+        slope(n.map(|n| (n, n * n.ln())))
+    }
+}
+
+/// Measures `subject` at all of its sizes.
+///
+/// # Errors
+/// What the simulator has against the input, or the lack of a count of CPU time.
+pub fn measure(subject: &'static Subject) -> Result<Curve, Box<dyn Error>> {
+    let mut points = Vec::new();
+    for size in subject.sizes {
+        let work = (subject.prepare)(*size)?;
+        let once = cpu_time::seconds_each(1, &work)?;
+        let times = (ROUND_LEAST / once.max(1e-3)).ceil().clamp(1.0, TIMES_MAX) as u32;
+        let mut seconds = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            seconds = seconds.min(cpu_time::seconds_each(times, &work)?);
+        }
+        points.push(Point { size: *size, seconds });
+    }
+    Ok(Curve { subject, points })
+}
+
+/// Slope of the straight line through the logarithms of `points`, by least squares; none for fewer
+/// than two sizes, or where one has no logarithm.
+fn slope(points: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
+    let logs: Vec<(f64, f64)> = points.map(|(x, y)| (x.ln(), y.ln())).collect();
+    let count = logs.len() as f64;
+    let mean_x = logs.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = logs.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let across: f64 = logs.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let along: f64 = logs.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    Some(across / along).filter(|slope| slope.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exponent(cost: impl Fn(f64) -> f64) -> Option<f64> {
+        let point = |size| Point { size, seconds: cost(f64::from(size)) };
+        let points = vec![point(1000), point(3000), point(20_000)];
+        Curve { subject: &SUBJECTS[0], points }.exponent()
+    }
+
+    #[test]
+    fn the_slope_is_the_exponent_of_a_power() {
+        for power in [0.5, 1.0, 2.0] {
+            let found = exponent(|n| 3e-6 * n.powf(power)).unwrap();
+            assert!((found - power).abs() < 1e-9, "{found}");
+        }
+        let found = exponent(|n| n * n.ln()).unwrap();
+        assert!((1.1..1.15).contains(&found), "{found}");
+        assert_eq!(exponent(|_| 0.0), None, "nothing was measured");
+        assert_eq!(slope([(2.0, 3.0)].into_iter()), None, "one point has no slope");
+    }
+
+    #[test]
+    fn every_subject_can_be_run_at_its_least_size() {
+        for subject in &SUBJECTS {
+            assert!(subject.sizes.windows(2).all(|pair| pair[0] < pair[1]), "{}", subject.name);
+            (subject.prepare)(subject.sizes[0]).unwrap()().unwrap();
+        }
+    }
+}
