@@ -31,7 +31,7 @@ def arguments(words):
     run.add_argument("--moves-max", type=int, help="hbal and onedrs: no more moves")
     run.add_argument("--policy", choices=("balance", "pack"), help="onedrs")
     run.add_argument("--solver", choices=("cbc", "highs"), help="onedrs")
-    run.add_argument("--metrics", help="onedrs: cpu_use=1,memory=1")
+    run.add_argument("--metrics", help="onedrs: of cpu_use, cpu, memory: cpu_use=1,memory=1")
     run.add_argument("--spec", default="32768,8", help="hspace: MiB,vCPUs")
     run.add_argument("--placement", metavar="OUT", help="write the placement, too")
     _judging(run)

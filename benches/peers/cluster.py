@@ -4,7 +4,9 @@
 """
 
 import dataclasses
+import itertools
 import json
+import math
 import pathlib
 
 GOALS = ("balance", "drain", "defragment", "powersave", "place", "rescue")
@@ -139,7 +141,7 @@ def chords(overload_above=0.7):
     steps = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
     points = sorted({0.0, overload_above / 2.0, *(overload_above + step * ramp for step in steps)})
     lines = []
-    for left, right in zip(points, points[1:]):
+    for left, right in itertools.pairwise(points):
         slope = (waiting(right) - waiting(left)) / (right - left)
         lines.append([round(slope, 12), round(waiting(left) - slope * left, 12)])
     return lines
@@ -165,6 +167,9 @@ def read(path):
     """Reads a cluster and refuses what does not hold together."""
     try:
         parts = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        unknown = set(parts) - {field.name for field in dataclasses.fields(Cluster)}
+        if unknown:
+            raise KeyError(f"unknown {', '.join(sorted(unknown))}")
         cluster = Cluster(
             name=parts["name"],
             goal=parts.get("goal", "balance"),
@@ -176,7 +181,8 @@ def read(path):
             objective=Objective(**parts.get("objective", {"chords": chords()})),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path}: {error!r} (hint: benches/peers/README.md has the keys)")
+        hint = "(hint: benches/peers/README.md has the keys)"
+        raise FormatError(f"{path}: {error!r} {hint}") from error
     check(cluster, path)
     return cluster
 
@@ -194,7 +200,8 @@ def check(cluster, place):
     for vm in cluster.vms:
         if vm.host is not None and vm.host not in hosts:
             problems.append(f"vm {vm.name}: unknown host {vm.host}")
-        if vm.memory_mib <= 0 or vm.vcpus <= 0 or min(vm.use_cores, vm.move_cost_seconds) < 0:
+        sound = all(0 <= each < math.inf for each in (vm.use_cores, vm.move_cost_seconds))
+        if vm.memory_mib <= 0 or vm.vcpus <= 0 or not sound:
             problems.append(f"vm {vm.name}: memory, vcpus, use or cost")
     for rule in cluster.rules:
         if rule.kind not in RULES_OF_VMS + RULES_OF_HOSTS:

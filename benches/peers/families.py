@@ -5,6 +5,7 @@ emptying and consolidating speak of the same guests. Feasible at the start excep
 says otherwise.
 """
 
+import itertools
 import random
 
 from peers.cluster import Cluster, Host, Limits, Objective, Rule, Vm, chords
@@ -141,9 +142,12 @@ def fragmented(hosts, vms_per_host, seed):
     for place, host in enumerate(drawing.names):
         filled_gib = drawing.memory[host] / 1024 - draw(24, 60)
         parts = [draw(0.2, 1.8) for _ in range(vms_per_host)]
-        for number, part in enumerate(parts):
-            gib = max(1, int(filled_gib * part / sum(parts)))
-            drawing.add(place * vms_per_host + number, (gib * 1024, 1 + gib // 4), host, dirty=True)
+        sums = [0.0, *itertools.accumulate(parts)]
+        edges = [int(filled_gib * each / sums[-1]) for each in sums]
+        for number, (start, end) in enumerate(itertools.pairwise(edges)):
+            if end > start:
+                size = ((end - start) * 1024, 1 + (end - start) // 4)
+                drawing.add(place * vms_per_host + number, size, host, dirty=True)
     for number in range(max(1, hosts // 5)):
         drawing.add(hosts * vms_per_host + number, SIZES[-1], None)
     return instance(_name("fragmented", hosts, vms_per_host, seed), "defragment", drawing)
@@ -163,7 +167,7 @@ def failure(hosts, vms_per_host, seed):
 
 
 def returned(hosts, vms_per_host, seed):
-    """A tenth of the hosts failed, their guests were restarted elsewhere; now they are back, empty."""
+    """A tenth of the hosts failed and is back, empty; its guests were restarted elsewhere."""
     drawing, gone = _spread(hosts, vms_per_host, f"returned/{seed}"), max(1, hosts // 10)
     lost, left = set(drawing.names[-gone:]), drawing.names[:-gone]
     for vm in [vm for vm in drawing.vms if vm.host in lost]:

@@ -6,7 +6,6 @@ the solver is given a time and no start. Requested CPU is vCPUs over the overcom
 was requested. The storage, PCI and network parts of the model are left out: instances have none.
 """
 
-import pathlib
 import tempfile
 
 import pulp
@@ -15,11 +14,12 @@ from peers.measure import Answer
 
 WAITING_WEIGHT = 1.1
 MOVE_WEIGHT = 0.01
-METRICS = ("cpu_use", "cpu", "memory")
+# What the solver's own word means for a plan; any other word is that there is none.
+ANSWERS = {pulp.LpSolutionOptimal: "optimal", pulp.LpSolutionIntegerFeasible: "feasible"}
 
 
 def plan(cluster, policy="balance", solver="cbc", limit_seconds=60.0, metrics=None, moves_max=None):
-    """Solves the whole cluster; `metrics` maps names of `METRICS` to weights (CPU use alone)."""
+    """Solves the whole cluster; `metrics` maps names to weights (CPU use alone)."""
     model = _Model(cluster)
     if policy == "pack":
         model.pack()
@@ -29,14 +29,13 @@ def plan(cluster, policy="balance", solver="cbc", limit_seconds=60.0, metrics=No
         model.problem += pulp.lpSum(model.moves) <= moves_max
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         model.problem.solve(_solver(solver, limit_seconds, folder))
-    status = pulp.LpSolution[model.problem.sol_status]
+    status = ANSWERS.get(model.problem.sol_status, "none")
     figures = {
-        "status": pulp.LpStatus[model.problem.status],
-        "solution": status,
+        "status": status,
         "binaries": len(model.on) + len(model.used) + len(model.waits),
         "model_objective": None,
     }
-    if model.problem.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
+    if status == "none":
         return Answer(None, figures)
     figures["model_objective"] = round(pulp.value(model.problem.objective), 6)
     return Answer(model.placement(), figures)
@@ -81,7 +80,7 @@ class _Model:
         for vm in self.cluster.vms:
             variable = self.on.get((vm.name, host.name))
             if variable is not None:
-                parts.append((variable, amount(vm)))
+                parts.append((variable, amount(vm, host)))
         return pulp.LpAffineExpression(parts)
 
     def _room(self):
@@ -89,8 +88,8 @@ class _Model:
         for host in self.targets:
             used = self.used[host.name]
             memory = self.cluster.memory_room_mib(host)
-            self.problem += self._row(host, lambda vm: vm.memory_mib) <= memory * used
-            requested = self._row(host, lambda vm: vm.vcpus / overcommit)
+            self.problem += self._row(host, lambda vm, _: vm.memory_mib) <= memory * used
+            requested = self._row(host, lambda vm, _: vm.vcpus / overcommit)
             self.problem += requested <= host.cores * used
 
     def _groups(self):
@@ -102,7 +101,7 @@ class _Model:
             for other in vms[1:]:
                 for host in self.targets:
                     pair = [self.on.get((vm, host.name), 0) for vm in (vms[0], other)]
-                    self.problem += pulp.lpSum([pair[0]]) == pulp.lpSum([pair[1]])
+                    self.problem += pulp.lpSum([pair[0], -pair[1]]) == 0
 
     def _apart(self, one, other):
         for host in self.targets:
@@ -123,11 +122,11 @@ class _Model:
         }
         goal, total = [], sum(metrics.values())
         for metric, weight in metrics.items():
+            amount = amounts[metric]
             worst = pulp.LpVariable(f"worst_{metric}", lowBound=0)
             goal.append((worst, weight / total))
             for host in self.targets:
-                amount = amounts[metric]
-                self.problem += self._row(host, lambda vm: amount(vm, host)) <= worst
+                self.problem += self._row(host, amount) <= worst
         self.problem.setObjective(pulp.LpAffineExpression(goal) + self._cheap_moves(MOVE_WEIGHT))
 
     def pack(self):
@@ -145,6 +144,6 @@ def _solver(name, limit_seconds, folder):
         return pulp.HiGHS(msg=False, timeLimit=limit_seconds)
     if name == "cbc":
         solver = pulp.COIN_CMD(msg=False, timeLimit=limit_seconds)
-        solver.tmpDir = str(pathlib.Path(folder))
+        solver.tmpDir = folder
         return solver
     raise ValueError(f"no solver {name} (hint: cbc or highs)")

@@ -12,9 +12,8 @@ import warnings
 
 from peers.measure import Answer
 
-with warnings.catch_warnings():
-    # What the installed libraries say of each other is not this comparison's matter.
-    warnings.simplefilter("ignore")
+# What the installed libraries say of each other is not this comparison's matter.
+with warnings.catch_warnings(record=True):
     from watcher.decision_engine.model import element, model_root
     from watcher.decision_engine.strategy.strategies import vm_workload_consolidation as shipped
 
