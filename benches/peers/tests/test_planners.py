@@ -1,18 +1,36 @@
 """The planners: the reference against its figures, the models against trying everything."""
 
 import importlib.util
+import json
+import pathlib
 import shutil
+import subprocess
+import sys
+import tempfile
 import unittest
 
+from peers import cluster as plain
 from peers import families, greedy, hbal, judge
 from peers.tests import small
 
+BENCHES = pathlib.Path(__file__).resolve().parents[2]
 HAS_HBAL = shutil.which("hbal") is not None
 
 
 def has(*modules):
     """Whether what `setup.sh` installs is there."""
     return all(importlib.util.find_spec(module) for module in modules)
+
+
+def solved(cluster, tool, *options):
+    """Line and placement of a run of its own: HiGHS and OR-Tools do not load side by side."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, chosen = pathlib.Path(folder) / "cluster.json", pathlib.Path(folder) / "chosen.json"
+        plain.write(cluster, given)
+        command = [sys.executable, "-m", "peers", "run", tool, given, "--limit-seconds", "10"]
+        command += ["--placement", chosen, *options]
+        done = subprocess.run(command, cwd=BENCHES, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout), json.loads(chosen.read_text())["placement"]
 
 
 def best(cluster, value):
@@ -61,49 +79,47 @@ class CpSat(unittest.TestCase):
     """The objective of the file."""
 
     def test_proves_what_trying_everything_finds(self):
-        from peers import cpsat
-
         cluster = small.crowded()
-        answer = cpsat.plan(cluster, 20.0)
-        value = judge.objective(cluster, answer.placement)["objective_seconds"]
+        line, placement = solved(cluster, "cpsat")
         least = best(cluster, lambda each: judge.objective(cluster, each)["objective_seconds"])
-        self.assertEqual(answer.figures["status"], "OPTIMAL")
-        self.assertAlmostEqual(value, least, places=2)
-        self.assertAlmostEqual(answer.figures["model_objective"], value, places=2)
-        self.assertEqual(judge.violations(cluster, answer.placement), [])
+        self.assertEqual((line["status"], line["gap"], line["feasible"]), ("OPTIMAL", 0.0, True))
+        self.assertAlmostEqual(line["objective_seconds"], least, places=2)
+        self.assertAlmostEqual(line["model_objective"], least, places=2)
+        self.assertEqual(judge.violations(cluster, placement), [])
 
     def test_places_who_waits_and_keeps_rules(self):
-        from peers import cpsat
-
         for family in (families.rules, families.failure, families.evacuation):
-            cluster = family(4, 6, 2)
-            answer = cpsat.plan(cluster, 20.0)
-            self.assertEqual(judge.violations(cluster, answer.placement), [])
-            self.assertEqual(len(answer.placement), len(cluster.vms))
+            line, placement = solved(family(4, 6, 2), "cpsat")
+            self.assertEqual((line["feasible"], line["waiting"]), (True, 0))
+            self.assertEqual(len(placement), 24)
 
 
 @unittest.skipUnless(has("pulp", "highspy") and shutil.which("cbc"), "pulp's solvers are missing")
 class OneDrs(unittest.TestCase):
     """Both policies by both solvers."""
 
-    def test_the_worst_load_is_the_least_there_is(self):
-        from peers import onedrs
+    SOLVERS = ("cbc", "highs")
 
+    def test_the_worst_load_is_the_least_there_is(self):
         cluster = small.crowded()
         least = best(cluster, lambda each: max(judge.loads(cluster, each)[0]))
-        for solver in ("cbc", "highs"):
-            answer = onedrs.plan(cluster, "balance", solver, 20.0)
-            self.assertAlmostEqual(max(judge.loads(cluster, answer.placement)[0]), least, places=5)
+        for solver in self.SOLVERS:
+            line, placement = solved(cluster, "onedrs", "--solver", solver)
+            self.assertAlmostEqual(max(judge.loads(cluster, placement)[0]), least, places=5)
+            self.assertEqual((line["status"], line["feasible"]), ("optimal", True))
 
     def test_packs_on_as_few_hosts_as_can_be(self):
-        from peers import onedrs
-
         cluster = small.crowded()
         least = best(cluster, lambda each: len(set(each.values())))
-        for solver in ("cbc", "highs"):
-            answer = onedrs.plan(cluster, "pack", solver, 20.0)
-            self.assertEqual(len(set(answer.placement.values())), least)
-            self.assertEqual(judge.violations(cluster, answer.placement), [])
+        for solver in self.SOLVERS:
+            line, placement = solved(cluster, "onedrs", "--solver", solver, "--policy", "pack")
+            self.assertEqual(len(set(placement.values())), least)
+            self.assertTrue(line["feasible"])
+
+    def test_no_more_moves_than_allowed(self):
+        for solver in self.SOLVERS:
+            line, _ = solved(small.crowded(), "onedrs", "--solver", solver, "--moves-max", "1")
+            self.assertEqual(line["moves"], 1)
 
 
 @unittest.skipUnless(has("watcher"), "python-watcher is not installed")
