@@ -21,7 +21,7 @@ def arguments(words):
     draw.add_argument("hosts", type=int)
     draw.add_argument("vms_per_host", type=int)
     draw.add_argument("--seed", type=int, default=1)
-    draw.add_argument("--overload-above", type=float, default=0.7, metavar="PART")
+    draw.add_argument("--overload-above", type=float, metavar="PART")
     draw.add_argument("--out", required=True, metavar="JSON")
     draw.add_argument("--ganeti", metavar="TEXT", help="also in Ganeti's form, with TEXT.dynu")
     run = verbs.add_parser("run", help="run a planner, judge it, print one line of JSON")
@@ -51,7 +51,9 @@ def _judging(parser):
 def generate(args):
     """Draws, writes, and says what was drawn."""
     drawn = families.FAMILIES[args.family](args.hosts, args.vms_per_host, args.seed)
-    drawn.objective.chords = plain.chords(args.overload_above)
+    if args.overload_above is not None:
+        drawn.name += f"-above-{args.overload_above}"
+        drawn.objective.chords = plain.chords(args.overload_above)
     plain.write(drawn, args.out)
     if args.ganeti:
         ganeti.write(drawn, args.ganeti)

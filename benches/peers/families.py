@@ -89,12 +89,12 @@ def price(vm, mib_per_second):
     return round(max(vm.use_cores, 1.0) * seconds, 3)
 
 
-def instance(name, goal, drawing, rules=(), drain=(), overload_above=0.7):
+def instance(name, goal, drawing, rules=(), drain=()):
     """Completes a drawing: prices and objective."""
     speeds = {host.name: host.migration_mib_per_second for host in drawing.hosts}
     for vm in drawing.vms:
         vm.move_cost_seconds = price(vm, speeds.get(vm.host, MIGRATION_MIB_PER_SECOND))
-    limits, objective = Limits(OVERCOMMIT), Objective(chords(overload_above))
+    limits, objective = Limits(OVERCOMMIT), Objective(chords())
     hosts, vms = drawing.hosts, drawing.vms
     return Cluster(name, goal, hosts, vms, list(rules), list(drain), limits, objective)
 
