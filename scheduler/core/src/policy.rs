@@ -60,6 +60,13 @@ pub struct Balance {
     pub horizon: Span,
     /// Above this part of its CPU a host counts as overloaded. Range 0..=1.
     pub overload_above: Share,
+    /// How much evenness of the CPU below the threshold is worth: the part of a core-second that
+    /// one more core-second of demand is charged on a host that is full. Range 0..=1. The default
+    /// never pays for a move; it only decides between targets that are equal otherwise.
+    pub cpu_evenness: Share,
+    /// The same for memory, where the part of a host's memory counts as that part of its cores.
+    /// Range 0..=1; 0, the default, leaves memory uneven: guests do not feel it.
+    pub memory_evenness: Share,
     /// Seconds of a guest's slow-down that one second of its migration is charged as.
     /// Range 0..=100.
     pub migration_weight: f64,
@@ -171,6 +178,8 @@ impl Default for Balance {
         Self {
             horizon: Span::from_seconds(3600),
             overload_above: Share::clamped(0.7),
+            cpu_evenness: Share::clamped(1e-4),
+            memory_evenness: Share::ZERO,
             migration_weight: 1.0,
             downtime_weight: 20.0,
             gain_factor: 2.0,

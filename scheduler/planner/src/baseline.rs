@@ -42,7 +42,6 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         let mut script = Script {
             context,
             now: context.start.clone(),
-            demands: context.view.demands(&context.start.place),
             steps: Vec::new(),
             stays: Vec::new(),
         };
@@ -69,7 +68,6 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
 struct Script<'a> {
     context: &'a Context<'a>,
     now: Occupancy,
-    demands: Vec<f64>,
     steps: Vec<Step>,
     stays: Vec<Stay>,
 }
@@ -95,7 +93,7 @@ impl Script<'_> {
         let mut moved: BTreeSet<usize> = BTreeSet::new();
         while self.steps.len() < view.policy.limits.moves_max as usize {
             let hottest = (0..view.hosts.len())
-                .filter(|&host| view.overloaded(host, self.demands[host]))
+                .filter(|&host| view.overloaded(host, self.now.demand(host)))
                 .max_by(|&a, &b| self.utilisation(view, a).total_cmp(&self.utilisation(view, b)));
             let Some(hottest) = hottest else { break };
             let next = (0..view.vms.len())
@@ -110,7 +108,7 @@ impl Script<'_> {
     }
 
     fn utilisation(&self, view: &View<'_>, host: usize) -> f64 {
-        self.demands[host] / view.hosts[host].cores.max(f64::MIN_POSITIVE)
+        self.now.demand(host) / view.hosts[host].cores.max(f64::MIN_POSITIVE)
     }
 
     /// The least loaded host that can take `vm` now.
@@ -125,8 +123,6 @@ impl Script<'_> {
         let view = self.context.view;
         let from = self.now.place[vm];
         self.steps.push(Step { vm, from, to, bounce: false });
-        self.demands[from] -= view.vms[vm].demand_cores;
-        self.demands[to] += view.vms[vm].demand_cores;
         self.now.shift(view, vm, to);
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     ordering::Step,
     scope::{Context, broken},
     study,
+    view::Occupancy,
 };
 
 /// The terms of `placement` beside those of the present one. VMs that it does not name stay.
@@ -102,7 +103,8 @@ impl Load {
     fn of(context: &Context<'_>, place: &[usize]) -> Self {
         let view = context.view;
         let balance = &view.policy.balance;
-        let demands = view.demands(place);
+        let end = Occupancy::new(view, place);
+        let demands: Vec<f64> = (0..view.hosts.len()).map(|host| end.demand(host)).collect();
         let above = |(host, demand): (&crate::view::HostView<'_>, &f64)| {
             (demand - host.cores * balance.overload_above.get()).max(0.0)
         };
@@ -115,7 +117,7 @@ impl Load {
         let mean = utilisations.iter().sum::<f64>() / count;
         let variance = utilisations.iter().map(|u| (u - mean).powi(2)).sum::<f64>() / count;
         Self {
-            contention: context.contention.total(view, place),
+            contention: context.contention.total(view, &end),
             overload: overload * balance.horizon.as_seconds_f64(),
             highest: utilisations.iter().copied().fold(0.0, f64::max),
             deviation: variance.sqrt(),

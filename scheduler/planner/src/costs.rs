@@ -22,7 +22,12 @@ pub(crate) struct Costs<'a> {
     request: &'a PlanRequest<'a>,
     /// The answer depends on the path by its bandwidth only, so hosts that are alike share one.
     answers: RefCell<BTreeMap<Asked, Rc<Answer>>>,
+    /// Prices of each VM by path, none where it would stall: a search asks millions of times.
+    prices: RefCell<Vec<Vec<(Path, Option<f64>)>>>,
 }
+
+/// Bandwidth of a path and the QEMU that both of its ends have.
+type Path = (u64, QemuVersion);
 
 /// Guest, bandwidth of the path, migrations that share it, QEMU.
 type Asked = (usize, u64, u32, QemuVersion);
@@ -41,7 +46,8 @@ pub(crate) enum Price {
 
 impl<'a> Costs<'a> {
     pub(crate) fn new(view: &'a View<'a>, request: &'a PlanRequest<'a>) -> Self {
-        Self { view, request, answers: RefCell::default() }
+        let prices = RefCell::new(vec![Vec::new(); view.vms.len()]);
+        Self { view, request, answers: RefCell::default(), prices }
     }
 
     /// Migrations that may share one path under the policy's limits.
@@ -59,11 +65,15 @@ impl<'a> Costs<'a> {
             .unwrap_or(self.view.policy.limits.path_bandwidth)
     }
 
+    fn qemu(&self, from: usize, to: usize) -> QemuVersion {
+        let version = |host: usize| self.view.hosts[host].host.qemu.unwrap_or_default();
+        version(from).min(version(to))
+    }
+
     /// The prediction for `vm` from `from` to `to` when `sharing` migrations share the path.
     pub(crate) fn predict(&self, vm: usize, from: usize, to: usize, sharing: u32) -> Rc<Answer> {
         let path_bandwidth = self.path_bandwidth(from, to);
-        let version = |host: usize| self.view.hosts[host].host.qemu.unwrap_or_default();
-        let qemu = version(from).min(version(to));
+        let qemu = self.qemu(from, to);
         let key = (vm, path_bandwidth.get(), sharing, qemu);
         if let Some(answer) = self.answers.borrow().get(&key) {
             return Rc::clone(answer);
@@ -92,6 +102,21 @@ impl<'a> Costs<'a> {
             },
             Ok(prediction) => Price::Seconds(self.seconds(vm, prediction)),
         }
+    }
+
+    /// The price of moving `vm` from its home to `to`; `None` where it has none.
+    pub(crate) fn seconds_to(&self, vm: usize, to: usize) -> Option<f64> {
+        let home = self.view.vms[vm].home;
+        let path = (self.path_bandwidth(home, to).get(), self.qemu(home, to));
+        let known = self.prices.borrow()[vm].iter().find(|known| known.0 == path).map(|one| one.1);
+        known.unwrap_or_else(|| {
+            let price = match self.price(vm, home, to) {
+                Price::Seconds(seconds) => Some(seconds),
+                Price::Stalls { .. } | Price::Unknown(_) => None,
+            };
+            self.prices.borrow_mut()[vm].push((path, price));
+            price
+        })
     }
 
     /// Guest-seconds that `prediction` costs `vm`.

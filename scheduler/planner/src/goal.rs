@@ -5,21 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use whimbrel_core::units::Bytes;
+use whimbrel_core::{policy::Balance, units::Bytes};
 
 use crate::{
     failure::{PlanFailure, Rejected, Stalled},
-    greedy,
     options::{self, Offer, Refusal},
     scope::{Context, Scope, broken},
-    search::{DECISIONS_MAX, Dead, Decision, search},
+    search::{Dead, Decision, search, seed},
     validate::movable_on,
 };
-
-/// What each VM that moves only to make room is charged beyond its migration, in guest-seconds: a
-/// guest slowed for a day, so that a drain does not balance in passing. Only contention worse than
-/// that moves more VMs than the drain needs.
-const DISPLACED_SECONDS: f64 = 1e5;
 
 /// Empties the host with index `host`.
 pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, PlanFailure> {
@@ -30,30 +24,22 @@ pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, Plan
     let offers: BTreeMap<usize, Vec<Offer<'_>>> =
         leaving.iter().map(|&vm| (vm, options::offers(context.view, context.costs, vm))).collect();
     refuse_hopeless(context, host, &offers)?;
-    let mut scope = Scope { options: BTreeMap::new(), must_leave: Some(host), price_factor: 1.0 };
-    for (&vm, offers) in &offers {
-        scope.options.insert(vm, targets(offers, |price| price));
+    let mut movable = vec![false; context.view.vms.len()];
+    for &vm in &leaving {
+        movable[vm] = true;
     }
-    let incumbent = greedy::drain(context, &scope);
-    let first = match search(context, &scope, incumbent.as_ref()) {
+    let mut scope = Scope { movable, must_leave: Some(host), price_factor: 1.0 };
+    let seed = seed::drain(context, &scope);
+    let first = match search(context, &scope, seed) {
         Ok(decision) => return Ok(decision),
         Err(dead) => dead,
     };
-    for vm in (0..context.view.vms.len()).filter(|vm| !offers.contains_key(vm)) {
-        if context.view.vms[vm].held.is_none() {
-            let offers = options::offers(context.view, context.costs, vm);
-            // Nothing moves onto the host that empties, nor only for the balance of others.
-            let mut targets = targets(&offers, |price| price + DISPLACED_SECONDS);
-            targets.remove(&host);
-            scope.options.insert(vm, targets);
-        }
+    // Others make room: nothing moves onto the host that empties, nor only for the balance of
+    // others.
+    for (vm, one) in context.view.vms.iter().enumerate() {
+        scope.movable[vm] = one.held.is_none();
     }
     search(context, &scope, None).map_err(|second| failure(context, host, first, second))
-}
-
-fn targets(offers: &[Offer<'_>], weigh: impl Fn(f64) -> f64) -> BTreeMap<usize, f64> {
-    let priced = |offer: &Offer<'_>| Some((offer.host, weigh(*offer.answer.as_ref().ok()?)));
-    offers.iter().filter_map(priced).collect()
 }
 
 /// Refuses a drain in which some VM can go nowhere, whatever else moves.
@@ -127,27 +113,21 @@ fn failure(context: &Context<'_>, host: usize, first: Dead, second: Dead) -> Pla
 /// Relieves overloaded hosts and mends broken rules.
 pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
     let view = context.view;
-    let present = view.present();
-    let demands = view.demands(&present);
-    let hot = |host: usize| view.overloaded(host, demands[host]);
-    let broken_now = broken(view, &present);
-    if broken_now == 0 && !(0..view.hosts.len()).any(hot) {
+    let balance = &view.policy.balance;
+    let hot = |host: usize| view.overloaded(host, context.start.demand(host));
+    let broken_now = broken(view, &view.present());
+    let ties = Balance::default();
+    let even = balance.memory_evenness > ties.memory_evenness
+        || balance.cpu_evenness > ties.cpu_evenness;
+    if broken_now == 0 && !even && !(0..view.hosts.len()).any(hot) {
         // Nothing in the goal is left to gain, so the present placement is the optimum.
         return Ok(Decision::stay(context));
     }
-    // A small cluster is solved whole, so that a VM of a cool host may make room for one of a hot
-    // host. In a larger one only the VMs that the goal is about may move.
-    let whole = view.vms.len().saturating_mul(view.hosts.len()) <= DECISIONS_MAX;
-    let concerned =
-        |vm: usize| whole || hot(view.vms[vm].home) || (broken_now > 0 && ruled(context, vm));
-    let gain_factor = view.policy.balance.gain_factor;
-    let mut scope = Scope { options: BTreeMap::new(), must_leave: None, price_factor: gain_factor };
-    for vm in (0..view.vms.len()).filter(|&vm| view.vms[vm].held.is_none() && concerned(vm)) {
-        let offers = options::offers(view, context.costs, vm);
-        scope.options.insert(vm, targets(&offers, |price| price * gain_factor));
-    }
-    let incumbent = greedy::balance(context, &scope);
-    search(context, &scope, Some(&incumbent)).map_err(|dead| {
+    let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
+    let price_factor = balance.gain_factor;
+    let scope = Scope { movable, must_leave: None, price_factor };
+    let seed = seed::balance(context, &scope);
+    search(context, &scope, Some(seed)).map_err(|dead| {
         let stuck = match dead {
             Dead::Unreachable(stuck) => stuck,
             // The incumbent is a placement, so this is never reached.

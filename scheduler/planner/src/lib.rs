@@ -28,14 +28,11 @@ mod contention;
 mod costs;
 mod failure;
 mod goal;
-mod greedy;
 mod options;
 mod ordering;
-mod problem;
 mod report;
 mod scope;
 mod search;
-mod solve;
 mod validate;
 mod view;
 

@@ -44,31 +44,41 @@ pub(crate) fn offers<'a>(view: &View<'a>, costs: &Costs<'_>, vm: usize) -> Vec<O
         .collect()
 }
 
+/// What `vm` costs to move to `host`, in guest-seconds; `None` where it could not go there even if
+/// the host were empty.
+pub(crate) fn price(view: &View<'_>, costs: &Costs<'_>, vm: usize, host: usize) -> Option<f64> {
+    refused(view, vm, host).is_none().then(|| costs.seconds_to(vm, host)).flatten()
+}
+
 fn answer<'a>(
     view: &View<'a>,
     costs: &Costs<'_>,
     vm: usize,
     host: usize,
 ) -> Result<f64, Refusal<'a>> {
-    if !view.up(host) {
-        return Err(Refusal::NotUp(view.hosts[host].host.state));
+    if let Some(refusal) = refused(view, vm, host) {
+        return Err(refusal);
     }
-    if let Some(rule) = view.ban(vm, host).or_else(|| arriving(view, vm, host)) {
-        return Err(Refusal::Rule(rule));
-    }
-    let limits = &view.hosts[host];
-    let one = &view.vms[vm];
-    let too_big = one.memory() > limits.memory_limit || one.vcpus() as f64 > limits.vcpu_limit;
-    if too_big {
-        return Err(Refusal::Full);
-    }
-    match costs.price(vm, one.home, host) {
+    match costs.price(vm, view.vms[vm].home, host) {
         Price::Seconds(seconds) => Ok(seconds),
         Price::Stalls { converges, downtime_limit_needed } => {
             Err(Refusal::Stalls { converges, downtime_limit_needed })
         }
         Price::Unknown(error) => Err(Refusal::Unknown(error)),
     }
+}
+
+/// What speaks against `host` before anybody asks for the price.
+fn refused<'a>(view: &View<'a>, vm: usize, host: usize) -> Option<Refusal<'a>> {
+    if !view.up(host) {
+        return Some(Refusal::NotUp(view.hosts[host].host.state));
+    }
+    if let Some(rule) = view.ban(vm, host).or_else(|| arriving(view, vm, host)) {
+        return Some(Refusal::Rule(rule));
+    }
+    let (limits, one) = (&view.hosts[host], &view.vms[vm]);
+    let too_big = one.memory() > limits.memory_limit || one.vcpus() as f64 > limits.vcpu_limit;
+    too_big.then_some(Refusal::Full)
 }
 
 /// The anti-affinity rule with a machine that is arriving on `host` by another migration.

@@ -128,12 +128,8 @@ pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: 
 pub(crate) fn relieves(context: &Context<'_>, end: &Occupancy, vm: usize) -> Reason {
     let view = context.view;
     let (home, to) = (view.vms[vm].home, end.place[vm]);
-    let demands = view.demands(&end.place);
-    let gain_seconds = context.contention.change(
-        view.vms[vm].demand_cores,
-        (demands[to], view.hosts[to].cores),
-        (demands[home], view.hosts[home].cores),
-    );
+    // What its going home would cost is what its leaving gained.
+    let gain_seconds = context.contention.change(view, end, vm, home);
     let answer = context.costs.predict(vm, home, to, context.costs.sharing_max());
     let cost_seconds =
         answer.as_ref().as_ref().map_or(0.0, |prediction| context.costs.seconds(vm, prediction));
@@ -144,11 +140,10 @@ pub(crate) fn relieves(context: &Context<'_>, end: &Occupancy, vm: usize) -> Rea
 /// overloaded and those that rules name.
 pub(crate) fn balance_stays(context: &Context<'_>, end: &Occupancy) -> Vec<Stay> {
     let view = context.view;
-    let before = view.demands(&context.start.place);
     let moves = (0..view.vms.len()).filter(|&vm| end.place[vm] != view.vms[vm].home).count();
     let hot = |vm: usize| {
         let home = view.vms[vm].home;
-        view.overloaded(home, before[home])
+        view.overloaded(home, context.start.demand(home))
     };
     (0..view.vms.len())
         .filter(|&vm| end.place[vm] == view.vms[vm].home)
@@ -201,19 +196,13 @@ fn best_offer(
     offers: &[Offer<'_>],
 ) -> Option<(f64, f64)> {
     let view = context.view;
-    let demands = view.demands(&end.place);
-    let home = view.vms[vm].home;
     let net = |(gain, cost): &(f64, f64)| gain - view.policy.balance.gain_factor * cost;
     offers
         .iter()
         .filter(|offer| end.takes(view, vm, offer.host))
         .filter_map(|offer| {
             let cost = *offer.answer.as_ref().ok()?;
-            let gain = -context.contention.change(
-                view.vms[vm].demand_cores,
-                (demands[home], view.hosts[home].cores),
-                (demands[offer.host], view.hosts[offer.host].cores),
-            );
+            let gain = -context.contention.change(view, end, vm, offer.host);
             Some((gain, cost))
         })
         .max_by(|a, b| net(a).total_cmp(&net(b)))

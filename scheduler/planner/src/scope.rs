@@ -1,5 +1,5 @@
-//! What one search may change, and what a placement is worth: the objective that the greedy
-//! search, the solver and the final choice share.
+//! What one search may change, and what a placement is worth: the objective that every part of
+//! the search and the final choice share.
 //!
 //! Unit: guest-seconds of slow-down. A placement costs the contention on every host, the weighted
 //! price of every move, and a penalty for every rule that it leaves broken.
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::{
     contention::Contention,
     costs::Costs,
+    options,
     view::{Group, Occupancy, View},
 };
 
@@ -16,6 +17,11 @@ use crate::{
 /// for a whole day), so that a rule is mended wherever it can be, and small enough beside the
 /// contention of a cluster that the solver's tolerances still see single seconds.
 pub(crate) const BROKEN_RULE_SECONDS: f64 = 1e5;
+
+/// What each VM that moves only to make room is charged beyond its migration, in guest-seconds: a
+/// guest slowed for a day, so that a drain does not balance in passing. Only contention worse than
+/// that moves more VMs than the drain needs.
+const DISPLACED_SECONDS: f64 = 1e5;
 
 /// Everything that a search reads.
 pub(crate) struct Context<'a> {
@@ -29,8 +35,8 @@ pub(crate) struct Context<'a> {
 
 /// Which VMs may move, where to and at what weighted price in guest-seconds.
 pub(crate) struct Scope {
-    /// Possible targets of each movable VM, by host.
-    pub(crate) options: BTreeMap<usize, BTreeMap<usize, f64>>,
+    /// Whether each VM may move.
+    pub(crate) movable: Vec<bool>,
     /// The host that must end empty.
     pub(crate) must_leave: Option<usize>,
     /// Guest-seconds of contention that a guest-second of migration is weighed as.
@@ -38,26 +44,43 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Yes-or-no decisions in it.
-    pub(crate) fn decisions(&self) -> usize {
-        self.options.values().map(|targets| targets.len() + 1).sum()
+    /// VMs that may move.
+    pub(crate) fn vms(&self) -> impl Iterator<Item = usize> + '_ {
+        self.movable.iter().enumerate().filter_map(|(vm, &movable)| movable.then_some(vm))
     }
 
-    pub(crate) fn price(&self, vm: usize, host: usize) -> Option<f64> {
-        self.options.get(&vm)?.get(&host).copied()
+    /// Yes-or-no decisions in it, at most.
+    pub(crate) fn decisions(&self, view: &View<'_>) -> usize {
+        self.vms().count().saturating_mul(view.hosts.len())
     }
 }
 
 impl Context<'_> {
-    /// What `place` costs in guest-seconds; lower is better.
+    /// Weighted guest-seconds for `vm` to end on `host`; `None` where it may not. At home it costs
+    /// nothing unless a rule keeps it away from there.
+    pub(crate) fn price(&self, scope: &Scope, vm: usize, host: usize) -> Option<f64> {
+        let home = self.view.vms[vm].home;
+        if scope.must_leave == Some(host) {
+            return None;
+        }
+        if host == home {
+            let banned = self.view.ban(vm, home).is_some();
+            return Some(if banned { BROKEN_RULE_SECONDS } else { 0.0 });
+        }
+        if !scope.movable[vm] {
+            return None;
+        }
+        let seconds = options::price(self.view, self.costs, vm, host)?;
+        let displaced = scope.must_leave.is_some_and(|left| left != home);
+        let beyond = if displaced { DISPLACED_SECONDS } else { 0.0 };
+        Some(seconds * scope.price_factor + beyond)
+    }
+
+    /// What `place` costs in guest-seconds; lower is better. Without what a scope may not change.
     pub(crate) fn objective(&self, scope: &Scope, place: &[usize]) -> f64 {
-        let moves: f64 = scope
-            .options
-            .iter()
-            .filter(|(vm, _)| place[**vm] != self.view.vms[**vm].home)
-            .filter_map(|(vm, targets)| targets.get(&place[*vm]))
-            .sum();
-        self.contention.total(self.view, place)
+        let moved = scope.vms().filter(|&vm| place[vm] != self.view.vms[vm].home);
+        let moves: f64 = moved.filter_map(|vm| self.price(scope, vm, place[vm])).sum();
+        self.contention.total(self.view, &Occupancy::new(self.view, place))
             + moves
             + BROKEN_RULE_SECONDS * broken(self.view, place) as f64
     }
@@ -75,18 +98,15 @@ impl Context<'_> {
                 continue;
             }
             moves += 1;
-            if scope.price(vm, host).is_none()
+            if self.price(scope, vm, host).is_none()
                 || !end.within(view, host, (0, 0))
-                || end.clash(view, vm, host).is_some()
+                || end.clashing(view, vm, host).is_some()
             {
                 return false;
             }
         }
-        moves <= view.policy.limits.moves_max as usize
-            && view
-                .together
-                .iter()
-                .all(|group| scattered(group, place) == 0 || scattered_now(view, group))
+        let whole = |group: &Group<'_>| scattered(group, place) == 0 || scattered_now(view, group);
+        moves <= view.policy.limits.moves_max as usize && view.together.iter().all(whole)
     }
 }
 

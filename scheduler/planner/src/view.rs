@@ -3,7 +3,10 @@
 //! Hosts and VMs are numbered in the order of their names, so that equal input is searched in
 //! equal order. Judges nothing; [`Occupancy`] answers whether a move fits at a given moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use whimbrel_core::{
     cluster::{Domain, DomainState, Host, HostState, PlacementError, Snapshot},
@@ -11,6 +14,10 @@ use whimbrel_core::{
     plan::Reason,
     policy::{Policy, Rule},
 };
+
+mod occupancy;
+
+pub(crate) use occupancy::Occupancy;
 
 /// Part of its vCPUs that a domain without any CPU reading is taken to use: midway, because taken
 /// for idle it would overload its target and taken for busy it would block every host.
@@ -53,11 +60,22 @@ pub(crate) struct VmView<'a> {
     /// Its CPU demand in cores. Taken from the last reading, not from a forecast.
     pub(crate) demand_cores: f64,
     /// Pin and exclude rules that name it.
-    placed_by: Vec<&'a Rule>,
+    placed_by: Vec<Placing<'a>>,
     /// Its groups in [`View::apart`].
     pub(crate) apart: Vec<usize>,
+    /// Its groups in [`View::together`].
+    pub(crate) together: Vec<usize>,
     /// Why it may not be touched, if so.
     pub(crate) held: Option<Reason>,
+}
+
+/// What one rule says of the hosts of a VM.
+#[derive(Clone)]
+struct Placing<'a> {
+    rule: &'a str,
+    hosts: Rc<BTreeSet<usize>>,
+    /// Only there; otherwise anywhere but there.
+    only: bool,
 }
 
 /// VMs that one rule keeps apart or together.
@@ -79,10 +97,12 @@ impl<'a> View<'a> {
             .values()
             .filter_map(|domain| {
                 let home = *index.get(&domain.host)?;
-                Some(VmView::new(domain, home, hosts[home].host.state, policy))
+                Some(VmView::new(domain, home, hosts[home].host.state))
             })
             .collect();
         measure_demand(&mut hosts, &mut vms);
+
+        place_by_rules(policy, &index, &mut vms);
 
         let passing =
             |d: &&Domain| matches!(d.state, DomainState::Incoming | DomainState::Outgoing);
@@ -131,6 +151,11 @@ impl<'a> View<'a> {
                 self.vms[vm].apart.push(index);
             }
         }
+        for (index, group) in self.together.iter().enumerate() {
+            for &vm in &group.vms {
+                self.vms[vm].together.push(index);
+            }
+        }
     }
 
     /// The present placement: the host of every VM.
@@ -140,18 +165,8 @@ impl<'a> View<'a> {
 
     /// The pin or exclude rule that keeps `vm` off `host`, if any.
     pub(crate) fn ban(&self, vm: usize, host: usize) -> Option<&'a str> {
-        let vm = self.vms.get(vm)?;
-        let id = self.hosts.get(host)?.id;
-        vm.placed_by.iter().find(|rule| !rule.allows(&vm.domain.vm, id)).map(|rule| rule.name())
-    }
-
-    /// CPU demand of every host under `place`, in cores.
-    pub(crate) fn demands(&self, place: &[usize]) -> Vec<f64> {
-        let mut demands: Vec<f64> = self.hosts.iter().map(|host| host.base_cores).collect();
-        for (vm, &host) in self.vms.iter().zip(place) {
-            demands[host] += vm.demand_cores;
-        }
-        demands
+        let placings = &self.vms.get(vm)?.placed_by;
+        placings.iter().find(|by| by.hosts.contains(&host) != by.only).map(|by| by.rule)
     }
 
     /// Whether a host with `demand_cores` counts as overloaded.
@@ -181,8 +196,16 @@ impl<'a> HostView<'a> {
     }
 }
 
+impl HostView<'_> {
+    /// `memory` as the part of what guests may have, times the cores: a unit that adds up with
+    /// those of the CPU.
+    pub(crate) fn memory_as_cores(&self, memory: u64) -> f64 {
+        memory as f64 / (self.memory_limit as f64).max(1.0) * self.cores
+    }
+}
+
 impl<'a> VmView<'a> {
-    fn new(domain: &'a Domain, home: usize, host: HostState, policy: &'a Policy) -> Self {
+    fn new(domain: &'a Domain, home: usize, host: HostState) -> Self {
         let held = if domain.state == DomainState::PostCopyFailed {
             Some(Reason::NeedsHuman)
         } else if domain.job.is_some() {
@@ -192,16 +215,13 @@ impl<'a> VmView<'a> {
         } else {
             None
         };
-        let placing = |rule: &&Rule| {
-            matches!(rule, Rule::Pin { .. } | Rule::Exclude { .. })
-                && rule.vms().contains(&domain.vm)
-        };
         Self {
             domain,
             home,
             demand_cores: 0.0,
-            placed_by: policy.rules.iter().filter(placing).collect(),
+            placed_by: Vec::new(),
             apart: Vec::new(),
+            together: Vec::new(),
             held,
         }
     }
@@ -212,6 +232,29 @@ impl<'a> VmView<'a> {
 
     pub(crate) fn vcpus(&self) -> u64 {
         self.domain.vcpus.into()
+    }
+}
+
+/// Gives every VM the pin and exclude rules that name it, each rule's hosts numbered once.
+fn place_by_rules<'a>(
+    policy: &'a Policy,
+    hosts: &BTreeMap<&HostId, usize>,
+    vms: &mut [VmView<'a>],
+) {
+    let index: BTreeMap<&VmId, usize> = vms.iter().map(|vm| &vm.domain.vm).zip(0..).collect();
+    for rule in &policy.rules {
+        let only = match rule {
+            Rule::Pin { .. } => true,
+            Rule::Exclude { .. } => false,
+            Rule::Affinity { .. } | Rule::AntiAffinity { .. } => continue,
+        };
+        let numbered = rule.hosts().iter().filter_map(|host| hosts.get(host).copied());
+        let placing = Placing { rule: rule.name(), hosts: Rc::new(numbered.collect()), only };
+        let named: BTreeSet<usize> =
+            rule.vms().iter().filter_map(|vm| index.get(vm).copied()).collect();
+        for vm in named {
+            vms[vm].placed_by.push(placing.clone());
+        }
     }
 }
 
@@ -242,70 +285,5 @@ fn measure_demand(hosts: &mut [HostView<'_>], vms: &mut [VmView<'_>]) {
             }
             None => vcpus * UNMEASURED_BUSY,
         };
-    }
-}
-
-/// Who is where at one moment, with sums.
-#[derive(Clone)]
-pub(crate) struct Occupancy {
-    pub(crate) place: Vec<usize>,
-    memory: Vec<u64>,
-    vcpus: Vec<u64>,
-}
-
-impl Occupancy {
-    /// Under `place`.
-    pub(crate) fn new(view: &View<'_>, place: &[usize]) -> Self {
-        let mut occupancy = Self {
-            place: place.to_vec(),
-            memory: view.hosts.iter().map(|host| host.passing.0).collect(),
-            vcpus: view.hosts.iter().map(|host| host.passing.1).collect(),
-        };
-        for (vm, &host) in view.vms.iter().zip(place) {
-            occupancy.arrive(vm, host);
-        }
-        occupancy
-    }
-
-    fn arrive(&mut self, vm: &VmView<'_>, host: usize) {
-        self.memory[host] = self.memory[host].saturating_add(vm.memory());
-        self.vcpus[host] = self.vcpus[host].saturating_add(vm.vcpus());
-    }
-
-    /// Moves `vm` to `to`.
-    pub(crate) fn shift(&mut self, view: &View<'_>, vm: usize, to: usize) {
-        let from = std::mem::replace(&mut self.place[vm], to);
-        self.memory[from] = self.memory[from].saturating_sub(view.vms[vm].memory());
-        self.vcpus[from] = self.vcpus[from].saturating_sub(view.vms[vm].vcpus());
-        self.arrive(&view.vms[vm], to);
-    }
-
-    /// Memory in bytes and vCPUs on `host`.
-    pub(crate) fn used(&self, host: usize) -> (u64, u64) {
-        (self.memory[host], self.vcpus[host])
-    }
-
-    /// Whether `host` is within its limits with `extra` memory and vCPUs on top.
-    pub(crate) fn within(&self, view: &View<'_>, host: usize, extra: (u64, u64)) -> bool {
-        let limits = &view.hosts[host];
-        self.memory[host].saturating_add(extra.0) <= limits.memory_limit
-            && self.vcpus[host].saturating_add(extra.1) as f64 <= limits.vcpu_limit
-    }
-
-    /// The anti-affinity rule that `vm` would break by arriving on `host`, if any.
-    pub(crate) fn clash<'a>(&self, view: &View<'a>, vm: usize, host: usize) -> Option<&'a str> {
-        view.vms[vm].apart.iter().map(|&group| &view.apart[group]).find_map(|group| {
-            let present = |&other: &usize| other != vm && self.place[other] == host;
-            (group.arriving.contains(&host) || group.vms.iter().any(present)).then_some(group.name)
-        })
-    }
-
-    /// Whether `vm` may arrive on `host` at this moment.
-    pub(crate) fn takes(&self, view: &View<'_>, vm: usize, host: usize) -> bool {
-        let size = (view.vms[vm].memory(), view.vms[vm].vcpus());
-        view.up(host)
-            && self.within(view, host, size)
-            && view.ban(vm, host).is_none()
-            && self.clash(view, vm, host).is_none()
     }
 }

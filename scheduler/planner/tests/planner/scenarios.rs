@@ -20,7 +20,7 @@ fn a_drain_empties_its_host_and_leaves_the_others_alone() {
     assert_eq!(cluster.faults(&plan), Vec::<String>::new());
     assert_eq!(waves(&plan), [["v1: a -> c"], ["v2: a -> c"]]);
     assert!(plan.moves().all(|(_, m)| m.reason == Reason::HostDrained));
-    assert_eq!(plan.report.found_by, "highs");
+    assert_eq!(plan.report.found_by, "local search");
     assert!(plan.report.gap.is_some_and(|gap| gap < 1e-3));
     // 1 s and 30 or 20 GiB at 100 MiB/s.
     assert_eq!(plan.report.makespan, Span::from_millis(308_200 + 205_800));

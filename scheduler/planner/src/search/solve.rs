@@ -6,10 +6,8 @@
 
 use highs::HighsModelStatus;
 
-use crate::{
-    problem::{self, Cut, Problem},
-    scope::{Context, Scope},
-};
+use super::problem::{self, Choice, Cut, Problem};
+use crate::scope::{Context, Scope};
 
 /// Problems up to this many decisions are searched to [`GAP_SMALL`], larger ones to [`GAP_LARGE`]:
 /// the last percent of a large problem takes most of the time and moves nothing that an operator
@@ -48,14 +46,14 @@ pub(crate) struct Solved {
     pub(crate) slack_seconds: Option<f64>,
 }
 
-/// Solves `scope` from `incumbent` without `cuts`.
+/// Solves `choice` within `scope` from `incumbent` without `cuts`.
 pub(crate) fn solve(
     context: &Context<'_>,
     scope: &Scope,
-    incumbent: Option<&[usize]>,
-    cuts: &[Cut],
+    choice: &Choice,
+    (incumbent, cuts): (Option<&[usize]>, &[Cut]),
 ) -> Answer {
-    let Problem { program, decisions, start } = problem::build(context, scope, incumbent, cuts);
+    let Problem { program, decisions, start } = problem::build(context, choice, incumbent, cuts);
     let Ok(mut model) = program.try_into_inner() else { return Answer::Nothing };
     let seed = i32::try_from(context.seed % (i32::MAX as u64)).unwrap_or(0);
     let (nodes_max, gap) = if decisions.len() <= SMALL {
@@ -86,7 +84,7 @@ pub(crate) fn solve(
         return Answer::Infeasible;
     }
     let solution = solved.get_solution();
-    let mut place = context.view.present();
+    let mut place = choice.base.place.clone();
     for (&(vm, host), &column) in &decisions {
         if solution.columns().get(column).is_some_and(|value| *value > 0.5) {
             place[vm] = host;

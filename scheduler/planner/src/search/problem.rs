@@ -19,8 +19,9 @@ use good_lp::{
 };
 
 use crate::{
+    contention::{Curve, Load},
     scope::{BROKEN_RULE_SECONDS, Context, Scope, scattered, scattered_now},
-    view::Group,
+    view::{Group, Occupancy},
 };
 
 /// Memory is in GiB here, so that all coefficients are within a few orders of magnitude.
@@ -28,6 +29,36 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// A placement that must not come out again: these VMs on these hosts together.
 pub(crate) type Cut = Vec<(usize, usize)>;
+
+/// What a program may decide; everything else stays where `base` has it.
+pub(crate) struct Choice {
+    /// Where each VM that it moves may end, with its price there, home included if it may stay.
+    pub(crate) options: BTreeMap<usize, BTreeMap<usize, f64>>,
+    /// Where everything is that it does not move.
+    pub(crate) base: Occupancy,
+}
+
+impl Choice {
+    /// Every VM of `scope` to every host.
+    pub(crate) fn whole(context: &Context<'_>, scope: &Scope) -> Self {
+        let hosts = 0..context.view.hosts.len();
+        Self::among(context, scope, context.start.clone(), scope.vms(), |_| hosts.clone())
+    }
+
+    /// `vms` to the hosts that `hosts` says for each.
+    pub(crate) fn among<H: Iterator<Item = usize>>(
+        context: &Context<'_>,
+        scope: &Scope,
+        base: Occupancy,
+        vms: impl Iterator<Item = usize>,
+        hosts: impl Fn(usize) -> H,
+    ) -> Self {
+        let places = |vm: usize| {
+            hosts(vm).filter_map(|host| Some((host, context.price(scope, vm, host)?))).collect()
+        };
+        Self { options: vms.map(|vm| (vm, places(vm))).collect(), base }
+    }
+}
 
 /// The program with the meaning of its columns.
 pub(crate) struct Problem {
@@ -38,16 +69,16 @@ pub(crate) struct Problem {
     pub(crate) start: Option<Vec<f64>>,
 }
 
-/// The program of `scope`, which excludes `cuts`, with `incumbent` as its first solution.
+/// The program of `choice`, which excludes `cuts`, with `incumbent` as its first solution.
 pub(crate) fn build(
     context: &Context<'_>,
-    scope: &Scope,
+    choice: &Choice,
     incumbent: Option<&[usize]>,
     cuts: &[Cut],
 ) -> Problem {
     let mut builder = Builder {
         context,
-        scope,
+        choice,
         incumbent,
         variables: ProblemVariables::new(),
         start: Vec::new(),
@@ -83,7 +114,7 @@ pub(crate) fn build(
 
 struct Builder<'a> {
     context: &'a Context<'a>,
-    scope: &'a Scope,
+    choice: &'a Choice,
     incumbent: Option<&'a [usize]>,
     variables: ProblemVariables,
     start: Vec<f64>,
@@ -98,7 +129,7 @@ impl Builder<'_> {
     }
 
     fn movable(&self, vm: usize) -> bool {
-        self.scope.options.contains_key(&vm)
+        self.choice.options.contains_key(&vm)
     }
 
     /// A yes-or-no or continuous column from 0 with its value in the incumbent.
@@ -109,16 +140,10 @@ impl Builder<'_> {
     }
 
     fn decisions(&mut self) {
-        let scope = self.scope;
-        for (&vm, targets) in &scope.options {
-            let home = self.home(vm);
-            let mut places: BTreeMap<usize, f64> = targets.clone();
-            if scope.must_leave != Some(home) {
-                let banned = self.context.view.ban(vm, home).is_some();
-                places.insert(home, if banned { BROKEN_RULE_SECONDS } else { 0.0 });
-            }
+        let choice = self.choice;
+        for (&vm, places) in &choice.options {
             let mut one = Expression::default();
-            for (host, price) in places {
+            for (&host, &price) in places {
                 let x = self.column(true, |place| f64::from(u8::from(place[vm] == host)));
                 self.x.insert((vm, host), x);
                 self.objective.add_mul(price, x);
@@ -131,7 +156,7 @@ impl Builder<'_> {
     /// Movable VMs that may end on `host`, with their decisions.
     fn candidates(&self, host: usize) -> Vec<(usize, Variable)> {
         let here =
-            self.scope.options.keys().filter_map(|&vm| Some((vm, *self.x.get(&(vm, host))?)));
+            self.choice.options.keys().filter_map(|&vm| Some((vm, *self.x.get(&(vm, host))?)));
         here.collect()
     }
 
@@ -140,13 +165,13 @@ impl Builder<'_> {
         if candidates.is_empty() {
             return;
         }
-        let view = self.context.view;
-        let (mut memory, mut vcpus) = self.context.start.used(host);
-        let mut fixed_cores = view.demands(&self.context.start.place)[host];
-        for &vm in self.scope.options.keys().filter(|&&vm| view.vms[vm].home == host) {
+        let (view, base) = (self.context.view, &self.choice.base);
+        let (mut memory, mut vcpus) = base.used(host);
+        let mut fixed = Load::of(view, base, host);
+        for &vm in self.choice.options.keys().filter(|&&vm| base.place[vm] == host) {
             memory = memory.saturating_sub(view.vms[vm].memory());
             vcpus = vcpus.saturating_sub(view.vms[vm].vcpus());
-            fixed_cores -= view.vms[vm].demand_cores;
+            fixed = fixed.plus(Load::by(view, vm, host), -1.0);
         }
         let limits = &view.hosts[host];
         if candidates.iter().any(|(vm, _)| view.vms[*vm].home != host) {
@@ -154,7 +179,13 @@ impl Builder<'_> {
             let free_vcpus = (limits.vcpu_limit - vcpus as f64).floor();
             self.room(host, &candidates, (free_gib, free_vcpus));
         }
-        self.contention(host, &candidates, fixed_cores);
+        let contention = self.context.contention;
+        let cores = |vm: usize| view.vms[vm].demand_cores;
+        self.load(contention.cpu(), (host, fixed.cpu), &candidates, cores);
+        if let Some(curve) = contention.memory() {
+            let part = |vm: usize| Load::by(view, vm, host).memory;
+            self.load(curve, (host, fixed.memory), &candidates, part);
+        }
     }
 
     /// Who ends on a host fits into what is free there. A host that is over its limits now may
@@ -174,7 +205,9 @@ impl Builder<'_> {
                 come.add_mul(1, x);
             }
         }
-        if self.context.start.within(view, host, (0, 0)) {
+        let came = |vm: usize| view.vms[vm].home != host && !self.movable(vm);
+        let taken = (0..view.vms.len()).any(|vm| self.choice.base.place[vm] == host && came(vm));
+        if taken || self.context.start.within(view, host, (0, 0)) {
             self.rows.push(gib.leq(free.0));
             self.rows.push(vcpus.leq(free.1));
             return;
@@ -190,23 +223,30 @@ impl Builder<'_> {
         self.rows.push(vcpus.leq(most.1.max(free.1)));
     }
 
-    fn contention(&mut self, host: usize, candidates: &[(usize, Variable)], fixed_cores: f64) {
-        let (view, curve) = (self.context.view, self.context.contention);
-        let cores = view.hosts[host].cores;
+    /// What the load on a host costs, where `fixed` cores of it are not decided here and each
+    /// candidate brings `cores`.
+    fn load(
+        &mut self,
+        curve: &Curve,
+        (host, fixed): (usize, f64),
+        candidates: &[(usize, Variable)],
+        cores: impl Fn(usize) -> f64,
+    ) {
+        let all = self.context.view.hosts[host].cores;
         let moving = |place: &[usize]| -> f64 {
             let here = candidates.iter().filter(|(vm, _)| place[*vm] == host);
-            here.map(|(vm, _)| view.vms[*vm].demand_cores).sum()
+            here.map(|(vm, _)| cores(*vm)).sum()
         };
-        let demand = self.column(false, moving);
-        let cost = self.column(false, |place| curve.at(fixed_cores + moving(place), cores));
-        let mut sum = Expression::from(demand);
+        let load = self.column(false, moving);
+        let cost = self.column(false, |place| curve.at(fixed + moving(place), all));
+        let mut sum = Expression::from(load);
         for &(vm, x) in candidates {
-            sum.add_mul(-view.vms[vm].demand_cores, x);
+            sum.add_mul(-cores(vm), x);
         }
         self.rows.push(sum.eq(0));
         for line in curve.lines() {
-            let above = Expression::from(cost) - line.slope * demand;
-            self.rows.push(above.geq(line.slope * fixed_cores + line.intercept * cores));
+            let above = Expression::from(cost) - line.slope * load;
+            self.rows.push(above.geq(line.slope * fixed + line.intercept * all));
         }
         self.objective.add_mul(1, cost);
     }
@@ -218,8 +258,9 @@ impl Builder<'_> {
         for host in 0..self.context.view.hosts.len() {
             let arriving = usize::from(group.arriving.contains(&host));
             let now = arriving + group.vms.iter().filter(|vm| home(vm) == host).count();
+            let base = |vm: &&usize| self.choice.base.place[**vm] == host;
             let fixed = arriving
-                + group.vms.iter().filter(|vm| home(vm) == host && !self.movable(**vm)).count();
+                + group.vms.iter().filter(|vm| base(vm) && !self.movable(**vm)).count();
             let (mut stay, mut come) = (Expression::default(), Expression::default());
             for &vm in &group.vms {
                 if let Some(&x) = self.x.get(&(vm, host)) {
@@ -252,7 +293,7 @@ impl Builder<'_> {
             .vms
             .iter()
             .filter(|&&vm| !self.movable(vm))
-            .map(|&vm| self.home(vm))
+            .map(|&vm| self.choice.base.place[vm])
             .chain(group.arriving.iter().copied())
             .collect();
         let apart_now = scattered_now(self.context.view, group);
@@ -296,7 +337,12 @@ impl Builder<'_> {
                 moves.add_mul(1, x);
             }
         }
-        self.rows.push(moves.leq(self.context.view.policy.limits.moves_max));
+        let base = &self.choice.base.place;
+        let others = base.iter().enumerate().filter(|&(vm, &host)| {
+            host != self.home(vm) && !self.movable(vm)
+        });
+        let limit = f64::from(self.context.view.policy.limits.moves_max);
+        self.rows.push(moves.leq(limit - others.count() as f64));
     }
 
     fn cut(&mut self, cut: &Cut) {
