@@ -24,6 +24,7 @@ pub(crate) struct Costs<'a> {
     answers: RefCell<BTreeMap<Asked, Rc<Answer>>>,
     /// Prices of each VM by path, none where it would stall: a search asks millions of times.
     prices: RefCell<Vec<Vec<(Path, Option<f64>)>>>,
+    classes: Vec<Vec<usize>>,
 }
 
 /// Bandwidth of a path and the QEMU that both of its ends have.
@@ -47,7 +48,18 @@ pub(crate) enum Price {
 impl<'a> Costs<'a> {
     pub(crate) fn new(view: &'a View<'a>, request: &'a PlanRequest<'a>) -> Self {
         let prices = RefCell::new(vec![Vec::new(); view.vms.len()]);
-        Self { view, request, answers: RefCell::default(), prices }
+        let mut classes: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (host, one) in view.hosts.iter().enumerate() {
+            let class = (one.host.migration_bandwidth, one.host.qemu);
+            classes.entry(class).or_default().push(host);
+        }
+        let classes = classes.into_values().collect();
+        Self { view, request, answers: RefCell::default(), prices, classes }
+    }
+
+    /// Hosts in sets to which every migration from a given host has one price.
+    pub(crate) fn classes(&self) -> &[Vec<usize>] {
+        &self.classes
     }
 
     /// Migrations that may share one path under the policy's limits.

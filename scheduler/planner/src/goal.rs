@@ -29,8 +29,7 @@ pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, Plan
         movable[vm] = true;
     }
     let mut scope = Scope { movable, must_leave: Some(host), price_factor: 1.0 };
-    let seed = seed::drain(context, &scope);
-    let first = match search(context, &scope, seed) {
+    let first = match search(context, &scope, || seed::drain(context, &scope)) {
         Ok(decision) => return Ok(decision),
         Err(dead) => dead,
     };
@@ -39,7 +38,7 @@ pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, Plan
     for (vm, one) in context.view.vms.iter().enumerate() {
         scope.movable[vm] = one.held.is_none();
     }
-    search(context, &scope, None).map_err(|second| failure(context, host, first, second))
+    search(context, &scope, || None).map_err(|second| failure(context, host, first, second))
 }
 
 /// Refuses a drain in which some VM can go nowhere, whatever else moves.
@@ -126,8 +125,7 @@ pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
     let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
     let price_factor = balance.gain_factor;
     let scope = Scope { movable, must_leave: None, price_factor };
-    let seed = seed::balance(context, &scope);
-    search(context, &scope, Some(seed)).map_err(|dead| {
+    search(context, &scope, || Some(seed::balance(context, &scope))).map_err(|dead| {
         let stuck = match dead {
             Dead::Unreachable(stuck) => stuck,
             // The incumbent is a placement, so this is never reached.

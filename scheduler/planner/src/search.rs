@@ -6,6 +6,7 @@
 mod draft;
 mod local;
 mod problem;
+mod refine;
 mod relax;
 pub(crate) mod seed;
 mod solve;
@@ -31,7 +32,7 @@ const DECISIONS_MAX: usize = 10_000;
 const CUTS_MAX: usize = 2;
 
 /// Relative distance to the bound that is none.
-const GAP_NONE: f64 = 1e-6;
+const GAP_NONE: f64 = 1e-5;
 
 /// A placement with its waves.
 pub(crate) struct Decision {
@@ -57,25 +58,28 @@ pub(crate) enum Dead {
     Unreachable(Vec<usize>),
 }
 
-/// The best placement within `scope` that can be reached, from `seed` where there is one.
+/// The best placement within `scope` that can be reached; from `seed` where the problem is small
+/// enough for one, or nothing came of the bound's dream.
 ///
 /// A placement that cannot be reached, or only by a detour, is cut off and the next best is asked
 /// for; a detour has its price, so the cheaper of the two wins.
-pub(crate) fn search(
-    context: &Context<'_>,
-    scope: &Scope,
-    seed: Option<Draft<'_>>,
+pub(crate) fn search<'a>(
+    context: &'a Context<'a>,
+    scope: &'a Scope,
+    seed: impl FnOnce() -> Option<Draft<'a>>,
 ) -> Result<Decision, Dead> {
     let relaxed = relax::relax(context, scope);
     let bound = relaxed.as_ref().map(|relaxed| relaxed.bound);
     let whole = scope.decisions(context.view) <= DECISIONS_MAX;
     let mut starts: Vec<Incumbent> = Vec::new();
-    if let Some(mut draft) = seed {
-        starts.push(Incumbent::of(draft.clone()));
+    if let Some(mut draft) = relaxed.and_then(|relaxed| seed::round(context, scope, &relaxed)) {
         local::improve(&mut draft);
         starts.push(Incumbent::of(draft));
     }
-    if let Some(mut draft) = relaxed.and_then(|relaxed| seed::round(context, scope, &relaxed)) {
+    if (whole || starts.is_empty())
+        && let Some(mut draft) = seed()
+    {
+        starts.push(Incumbent::of(draft.clone()));
         local::improve(&mut draft);
         starts.push(Incumbent::of(draft));
     }

@@ -1,0 +1,77 @@
+//! Plans an instance of the peers' plain form and says what it took, as they do.
+//!
+//!     cargo run --release -p whimbrel-benches --features planning --bin whimbrel-planning -- \
+//!         c.json --placement ours.json
+//!
+//! One line of JSON on stdout; the placement is for `peers judge`.
+
+use std::{error::Error, fs, process::ExitCode, time::Instant};
+
+use instance::{Instance, NOW};
+use serde_json::json;
+use whimbrel_benches::cpu_time;
+use whimbrel_core::{check, units::Share};
+use whimbrel_planner::PlanRequest;
+
+mod instance;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{error}\n");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [file, options @ ..] = arguments else {
+        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY]".into());
+    };
+    let mut instance = Instance::read(&fs::read_to_string(file)?)?;
+    let option = |name: &str| {
+        let at = options.iter().position(|option| option == name)?;
+        options.get(at + 1)
+    };
+    if let Some(text) = option("--evenness") {
+        let (cpu, memory) = text.split_once(',').ok_or("--evenness takes CPU,MEMORY")?;
+        instance.policy.balance.cpu_evenness = Share::clamped(cpu.parse()?);
+        instance.policy.balance.memory_evenness = Share::clamped(memory.parse()?);
+    }
+    if let Some(share) = option("--overload-above") {
+        instance.policy.balance.overload_above = Share::clamped(share.parse()?);
+    }
+    let (begin, before) = (Instant::now(), cpu_time::of_this_process()?);
+    let plan = whimbrel_planner::plan(&PlanRequest {
+        snapshot: &instance.snapshot,
+        policy: &instance.policy,
+        goal: instance.goal.clone(),
+        predictor: &instance.costs,
+        now: NOW,
+        seed: 1,
+    })?;
+    let cpu = cpu_time::of_this_process()?.saturating_sub(before).as_secs_f64();
+    let wall = begin.elapsed().as_secs_f64();
+    let notes = check::check(&plan, &instance.snapshot, &instance.policy, NOW)?;
+    let mut place: std::collections::BTreeMap<_, _> =
+        instance.snapshot.domains.iter().map(|d| (d.vm.clone(), d.host.clone())).collect();
+    place.extend(plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())));
+    if let Some(path) = option("--placement") {
+        fs::write(path, json!({ "placement": place }).to_string())?;
+    }
+    let line = json!({
+        "instance": instance.name,
+        "tool": "whimbrel",
+        "wall_seconds": wall,
+        "cpu_seconds": cpu,
+        "found_by": plan.report.found_by,
+        "gap": plan.report.gap,
+        "makespan_seconds": plan.report.makespan.as_seconds_f64(),
+        "moves": plan.moves().count(),
+        "checker_passes": check::passes(&notes),
+    });
+    print!("{line}\n");
+    Ok(())
+}
