@@ -39,12 +39,8 @@ pub fn do_nothing(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
 /// [`PlanFailure`] where the request is refused or a move has no prediction.
 pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
     study(request, |context| {
-        let mut script = Script {
-            context,
-            now: context.start.clone(),
-            steps: Vec::new(),
-            stays: Vec::new(),
-        };
+        let mut script =
+            Script { context, now: context.start.clone(), steps: Vec::new(), stays: Vec::new() };
         match &request.goal {
             Goal::Drain { host } => {
                 script.drain(context.view.hosts.iter().position(|h| h.id == host));

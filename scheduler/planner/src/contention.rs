@@ -101,6 +101,12 @@ impl Contention {
         self.memory.as_ref()
     }
 
+    /// Straight pieces that the load of a host is charged by.
+    pub(crate) fn pieces(&self) -> usize {
+        let memory = self.memory.as_ref().map_or(0, |curve| curve.lines.len());
+        self.cpu.lines.len() + memory
+    }
+
     /// Guest-seconds of slow-down on `host` under `load`, 0 or more.
     pub(crate) fn at(&self, host: &HostView<'_>, load: Load) -> f64 {
         let memory = self.memory.as_ref().map_or(0.0, |curve| curve.at(load.memory, host.cores));
@@ -214,7 +220,8 @@ mod tests {
                 let load = f64::from(step) * 0.17;
                 let at = curve.at(load, 10.0);
                 let lines = curve.lines().iter();
-                let largest = lines.map(|l| l.slope * load + l.intercept * 10.0).fold(0.0, f64::max);
+                let largest =
+                    lines.map(|l| l.slope * load + l.intercept * 10.0).fold(0.0, f64::max);
                 assert!((at - largest).abs() < 1e-6, "{at} {largest}");
                 let mut left = load;
                 let mut sum = curve.at(0.0, 10.0);

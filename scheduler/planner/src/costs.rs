@@ -23,12 +23,15 @@ pub(crate) struct Costs<'a> {
     /// The answer depends on the path by its bandwidth only, so hosts that are alike share one.
     answers: RefCell<BTreeMap<Asked, Rc<Answer>>>,
     /// Prices of each VM by path, none where it would stall: a search asks millions of times.
-    prices: RefCell<Vec<Vec<(Path, Option<f64>)>>>,
+    prices: RefCell<Vec<Prices>>,
     classes: Vec<Vec<usize>>,
 }
 
 /// Bandwidth of a path and the QEMU that both of its ends have.
 type Path = (u64, QemuVersion);
+
+/// Prices of one VM, by path.
+type Prices = Vec<(Path, Option<f64>)>;
 
 /// Guest, bandwidth of the path, migrations that share it, QEMU.
 type Asked = (usize, u64, u32, QemuVersion);

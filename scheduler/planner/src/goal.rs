@@ -116,8 +116,8 @@ pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
     let hot = |host: usize| view.overloaded(host, context.start.demand(host));
     let broken_now = broken(view, &view.present());
     let ties = Balance::default();
-    let even = balance.memory_evenness > ties.memory_evenness
-        || balance.cpu_evenness > ties.cpu_evenness;
+    let even =
+        balance.memory_evenness > ties.memory_evenness || balance.cpu_evenness > ties.cpu_evenness;
     if broken_now == 0 && !even && !(0..view.hosts.len()).any(hot) {
         // Nothing in the goal is left to gain, so the present placement is the optimum.
         return Ok(Decision::stay(context));

@@ -137,7 +137,9 @@ impl Instance {
         let goal = match (plain.goal.as_deref(), plain.drain.as_slice()) {
             (None | Some("balance"), []) => Goal::Balance,
             (Some("drain"), [host]) => Goal::Drain { host: host.clone() },
-            (goal, drain) => return Err(format!("goal {goal:?} with {} hosts to drain", drain.len()).into()),
+            (goal, drain) => {
+                return Err(format!("goal {goal:?} with {} hosts to drain", drain.len()).into());
+            }
         };
         let costs = plain.vms.iter().map(|vm| (vm.name.clone(), vm.move_cost_seconds)).collect();
         let domains = plain.vms.iter().map(domain).collect::<Result<_, _>>()?;

@@ -5,7 +5,9 @@
 //!
 //! One line of JSON on stdout; the placement is for `peers judge`.
 
-use std::{error::Error, fs, process::ExitCode, time::Instant};
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+use std::{collections::BTreeMap, error::Error, fs, process::ExitCode, time::Instant};
 
 use instance::{Instance, NOW};
 use serde_json::json;
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{error}\n");
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }
@@ -55,7 +57,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let cpu = cpu_time::of_this_process()?.saturating_sub(before).as_secs_f64();
     let wall = begin.elapsed().as_secs_f64();
     let notes = check::check(&plan, &instance.snapshot, &instance.policy, NOW)?;
-    let mut place: std::collections::BTreeMap<_, _> =
+    let mut place: BTreeMap<_, _> =
         instance.snapshot.domains.iter().map(|d| (d.vm.clone(), d.host.clone())).collect();
     place.extend(plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())));
     if let Some(path) = option("--placement") {
@@ -72,6 +74,6 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "moves": plan.moves().count(),
         "checker_passes": check::passes(&notes),
     });
-    print!("{line}\n");
+    println!("{line}");
     Ok(())
 }

@@ -168,13 +168,12 @@ impl<'a> Draft<'a> {
             let from = self.now.place[vm];
             let view = self.context.view;
             let one_more = from != view.vms[vm].home || self.may_move_more();
-            match self.change(vm, host).filter(|_| one_more && self.fits(vm, host)) {
-                Some(one) => change += one,
-                None => {
-                    self.take_back(&came);
-                    return None;
-                }
-            }
+            let Some(one) = self.change(vm, host).filter(|_| one_more && self.fits(vm, host))
+            else {
+                self.take_back(&came);
+                return None;
+            };
+            change += one;
             self.shift(vm, host);
             came.push((vm, from));
         }

@@ -21,7 +21,7 @@ const PASSES_MAX: usize = 12;
 const PASS_GAIN_LEAST: f64 = 1e-4;
 
 /// Improves `draft` in place.
-pub(crate) fn improve(draft: &mut Draft<'_>) {
+pub(super) fn improve(draft: &mut Draft<'_>) {
     let Some(usual) = usual(draft) else { return };
     gather(draft);
     let scale = draft.context.contention.total(draft.context.view, &draft.now).max(1.0);
@@ -146,8 +146,8 @@ fn gather(draft: &mut Draft<'_>) {
     }
 }
 
-/// Sends home whose move does not pay any more.
-pub(crate) fn returns(draft: &mut Draft<'_>) -> f64 {
+/// Sends home whose move does not pay any more; what that gains.
+pub(super) fn returns(draft: &mut Draft<'_>) -> f64 {
     let mut gained = 0.0;
     let vms: Vec<usize> = draft.scope.vms().filter(|&vm| draft.single(vm)).collect();
     for vm in vms {

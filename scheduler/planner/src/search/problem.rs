@@ -259,8 +259,8 @@ impl Builder<'_> {
             let arriving = usize::from(group.arriving.contains(&host));
             let now = arriving + group.vms.iter().filter(|vm| home(vm) == host).count();
             let base = |vm: &&usize| self.choice.base.place[**vm] == host;
-            let fixed = arriving
-                + group.vms.iter().filter(|vm| base(vm) && !self.movable(**vm)).count();
+            let fixed =
+                arriving + group.vms.iter().filter(|vm| base(vm) && !self.movable(**vm)).count();
             let (mut stay, mut come) = (Expression::default(), Expression::default());
             for &vm in &group.vms {
                 if let Some(&x) = self.x.get(&(vm, host)) {
@@ -338,9 +338,10 @@ impl Builder<'_> {
             }
         }
         let base = &self.choice.base.place;
-        let others = base.iter().enumerate().filter(|&(vm, &host)| {
-            host != self.home(vm) && !self.movable(vm)
-        });
+        let others = base
+            .iter()
+            .enumerate()
+            .filter(|&(vm, &host)| host != self.home(vm) && !self.movable(vm));
         let limit = f64::from(self.context.view.policy.limits.moves_max);
         self.rows.push(moves.leq(limit - others.count() as f64));
     }

@@ -166,8 +166,8 @@ fn leaver(context: &Context<'_>, scope: &Scope, vm: usize) -> Option<(Column, f6
     let (view, one) = (context.view, &context.view.vms[vm]);
     // Hosts of one class have one price, and most of them take it.
     let price = |hosts: &Vec<usize>| {
-        let away = hosts.iter().filter(|&&host| host != one.home);
-        away.filter_map(|&host| context.price(scope, vm, host)).next()
+        let mut away = hosts.iter().filter(|&&host| host != one.home);
+        away.find_map(|&host| context.price(scope, vm, host))
     };
     let least = context.costs.classes().iter().filter_map(price).min_by(f64::total_cmp);
     let stay = context.price(scope, vm, one.home);

@@ -9,11 +9,14 @@ use highs::HighsModelStatus;
 use super::problem::{self, Choice, Cut, Problem};
 use crate::scope::{Context, Scope};
 
-/// Branch-and-bound nodes after which the best solution so far is taken.
-const NODES_MAX: i32 = 2_000;
+/// Branch-and-bound nodes after which the best solution so far is taken: many for problems of up to
+/// [`SMALL`] decisions; in a larger one a node takes a hundred times longer.
+const NODES_MAX_SMALL: i32 = 2_000;
+const NODES_MAX_LARGE: i32 = 50;
+const SMALL: usize = 4_000;
 
 /// Relative distance to the bound at which the search ends.
-const GAP: f64 = 1e-4;
+pub(super) const GAP: f64 = 1e-4;
 
 /// Distance to the bound in guest-seconds at which the search ends.
 const GAP_SECONDS: f64 = 1e-3;
@@ -48,11 +51,12 @@ pub(crate) fn solve(
     let Problem { program, decisions, start } = problem::build(context, choice, incumbent, cuts);
     let Ok(mut model) = program.try_into_inner() else { return Answer::Nothing };
     let seed = i32::try_from(context.seed % (i32::MAX as u64)).unwrap_or(0);
+    let nodes_max = if decisions.len() <= SMALL { NODES_MAX_SMALL } else { NODES_MAX_LARGE };
     let set = model
         .try_set_option("threads", 1)
         .and_then(|()| model.try_set_option("parallel", "off"))
         .and_then(|()| model.try_set_option("random_seed", seed))
-        .and_then(|()| model.try_set_option("mip_max_nodes", NODES_MAX))
+        .and_then(|()| model.try_set_option("mip_max_nodes", nodes_max))
         .and_then(|()| model.try_set_option("mip_rel_gap", GAP))
         .and_then(|()| model.try_set_option("mip_abs_gap", GAP_SECONDS))
         .and_then(|()| model.try_set_option("time_limit", SECONDS_MAX));

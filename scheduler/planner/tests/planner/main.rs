@@ -5,5 +5,6 @@
 mod brute;
 mod properties;
 mod refusals;
+mod scale;
 mod scenarios;
 mod support;

@@ -106,6 +106,13 @@ impl Cluster {
 
     /// A domain with 4 vCPUs, `memory_gib` and `cores` in use.
     pub(crate) fn vm(mut self, name: &str, host: &str, memory_gib: u64, cores: f64) -> Self {
+        self.push(name, host, memory_gib, cores);
+        self.snapshot.normalise();
+        self
+    }
+
+    /// The same for many; they are put into their order by whoever adds the last.
+    pub(crate) fn push(&mut self, name: &str, host: &str, memory_gib: u64, cores: f64) {
         self.snapshot.domains.push(Domain {
             vm: vm_id(name),
             uuid: format!("uuid-of-{name}"),
@@ -119,8 +126,24 @@ impl Cluster {
             dirty: Vec::new(),
             job: None,
         });
-        self.snapshot.normalise();
-        self
+    }
+
+    /// With other names for its hosts.
+    pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
+        let other = |id: &HostId| host_id(&rename(id.as_str()));
+        let mut renamed = self.clone();
+        let hosts = std::mem::take(&mut renamed.snapshot.hosts);
+        renamed.snapshot.hosts = hosts.into_iter().map(|(id, host)| (other(&id), host)).collect();
+        for domain in &mut renamed.snapshot.domains {
+            domain.host = other(&domain.host);
+        }
+        for rule in &mut renamed.policy.rules {
+            if let Rule::Pin { hosts, .. } | Rule::Exclude { hosts, .. } = rule {
+                *hosts = hosts.iter().map(&other).collect();
+            }
+        }
+        renamed.snapshot.normalise();
+        renamed
     }
 
     /// Changes the domain `name`.
