@@ -2,17 +2,18 @@
 //!
 //! Data flow of [`plan`]: a request is refused where it cannot be judged (`validate`); snapshot
 //! and policy become numbered (`view`); the predictor prices moves (`costs`); one VM at a time is
-//! asked where it could go (`options`); a greedy search finds an incumbent (`greedy`) and `HiGHS`
-//! improves it and proves how far it is from the optimum (`problem`, `solve`, `search`); the
-//! placement becomes waves that hold limits and rules at every moment (`ordering`); the result is
-//! sealed with reasons and figures (`report`).
+//! asked where it could go (`options`); a linear program says what no placement can beat and what
+//! would move in the best of all worlds, local search makes it real, and where something is left to
+//! gain in a small cluster `HiGHS` solves it whole (`search`); the placement becomes waves that hold
+//! limits and rules at every moment (`ordering`); the result is sealed with reasons and figures
+//! (`report`).
 //!
 //! Costs and gains are guest-seconds of slow-down over the policy's horizon: contention on the
 //! hosts (`contention`) against the weighted time and downtime of the moves. CPU demand is the
 //! last reading.
 //!
 //! Deterministic: equal requests give equal plans, byte for byte. Never here: input, output,
-//! clocks, threads, execution, and no code of the checker, which judges these plans on its own.
+//! clocks, execution, and no code of the checker, which judges these plans on its own.
 
 use whimbrel_core::{
     cluster::Snapshot,
