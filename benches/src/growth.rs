@@ -15,14 +15,15 @@ mod subjects;
 
 pub use subjects::{SUBJECTS, Subject};
 
-/// Times that every size is measured; the least counts, as others' work on the machine only adds.
-const ROUNDS: u32 = 3;
+/// Every size is measured again until that took so many seconds together, a large one once. The
+/// least counts, as others' work on the machine only adds.
+const ENOUGH: f64 = 1.0;
 
-/// CPU time is counted in hundredths of a second: what is shorter is done again until it took
-/// this long, in seconds.
+/// CPU time is counted in hundredths of a second: what is shorter is done several times in a row,
+/// for so many seconds.
 const ROUND_LEAST: f64 = 0.15;
 
-/// Most repetitions of one round.
+/// Most repetitions in a row.
 const TIMES_MAX: f64 = 1000.0;
 
 /// What one size costs.
@@ -65,10 +66,10 @@ pub fn measure(subject: &'static Subject) -> Result<Curve, Box<dyn Error>> {
     for size in subject.sizes {
         let work = (subject.prepare)(*size)?;
         let once = cpu_time::seconds_each(1, &work)?;
-        let times = (ROUND_LEAST / once.max(1e-3)).ceil().clamp(1.0, TIMES_MAX) as u32;
-        let mut seconds = f64::INFINITY;
-        for _ in 0..ROUNDS {
-            seconds = seconds.min(cpu_time::seconds_each(times, &work)?);
+        let times = (ROUND_LEAST / once.max(1e-3)).ceil().clamp(1.0, TIMES_MAX);
+        let mut seconds = if times > 1.0 { f64::INFINITY } else { once };
+        for _ in 0..(ENOUGH / (times * once).max(ROUND_LEAST)) as u32 {
+            seconds = seconds.min(cpu_time::seconds_each(times as u32, &work)?);
         }
         points.push(Point { size: *size, seconds });
     }

@@ -30,7 +30,7 @@ const GUESTS: &str = "VMs per host, 1,000 hosts";
 const MIGRATIONS: &str = "migrations";
 
 const FLEETS: &[u32] = &[1000, 2000, 5000, 10_000, 20_000];
-const DENSITIES: &[u32] = &[2, 4, 8, 12, 20];
+const DENSITIES: &[u32] = &[2, 4, 8, 16];
 
 /// Everything that is measured.
 pub static SUBJECTS: [Subject; 6] = [
