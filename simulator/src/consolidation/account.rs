@@ -4,7 +4,7 @@
 //! the last holds. Never here: what states mean for a policy's worth.
 
 /// What a guest got and wanted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct GuestAccount {
     last: Option<GuestState>,
     /// Work that it got, in million instructions.

@@ -60,7 +60,7 @@ pub(super) mod worlds {
             let mut hosts: Vec<Host> =
                 setup.hosts.iter().map(|kind| Host::new(*kind, &setup.host_kinds[*kind])).collect();
             for (number, (_, host, share)) in guests.iter().enumerate() {
-                let guest = &mut all.list[number];
+                let guest = all.of_mut(number as u32);
                 guest.wants = guest.mips * share;
                 guest.host = Some(*host);
                 hosts[*host as usize].guests.push(number as u32);

@@ -1,15 +1,18 @@
 //! Guests as the study knows them: one number each for demand, place and what they lost.
 //!
+//! Guests of a host are looked at together, so they are kept side by side in memory: a large world
+//! costs a guest what a small one does.
+//!
 //! Never here: what they will ask for.
 
-use super::{account::GuestAccount, hash_order::hash_of, setup::Setup};
+use super::{account::GuestAccount, hash_order::hash_of, host::Host, setup::Setup};
 
 /// Decisions that rules look back at.
 pub(super) const HISTORY: usize = 30;
 
-/// A guest. Numbers of guests and hosts are positions in their lists, made here alone and never
-/// out of range.
-#[derive(Debug, Clone)]
+/// A guest. Numbers of guests and hosts are positions in the setup's lists, made here alone and
+/// never out of range.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Guest {
     /// What it computes at 100 %.
     pub(super) mips: f64,
@@ -22,14 +25,16 @@ pub(super) struct Guest {
     /// Where it runs, while it lives.
     pub(super) host: Option<u32>,
     pub(super) account: GuestAccount,
-    /// Hosts that it left in the last hour, and when.
-    pub(super) left: Vec<(u32, f64)>,
 }
 
 /// All guests, and the series that every guest has.
 #[derive(Debug, Clone)]
 pub(super) struct Guests {
-    pub(super) list: Vec<Guest>,
+    /// In the order in which they were gathered last.
+    list: Vec<Guest>,
+    /// Where each guest is in the list, and who is at each place of it.
+    places: Vec<u32>,
+    numbers: Vec<u32>,
     /// Of each guest's name.
     pub(super) hashes: Vec<u32>,
     /// Shares of demand at the last [`HISTORY`] decisions, the newest last: by decision, then guest.
@@ -50,20 +55,20 @@ impl Guests {
                 migrates: false,
                 host: None,
                 account: GuestAccount::default(),
-                left: Vec::new(),
             }
         };
         let list: Vec<Guest> = setup.guests.iter().map(guest).collect();
         let hashes = (0..list.len()).map(hash_of).collect();
         let shares = vec![0.0; list.len()];
-        Self { list, hashes, past: Vec::new(), shares }
+        let numbers: Vec<u32> = (0..list.len() as u32).collect();
+        Self { list, places: numbers.clone(), numbers, hashes, past: Vec::new(), shares }
     }
 
     /// Every guest asks for what its series says at `seconds`.
     pub(super) fn ask(&mut self, setup: &Setup, seconds: f64) {
         setup.demand_at(seconds, &mut self.shares);
-        for (guest, share) in self.list.iter_mut().zip(&self.shares) {
-            guest.wants = share * guest.mips;
+        for (guest, number) in self.list.iter_mut().zip(&self.numbers) {
+            guest.wants = self.shares[*number as usize] * guest.mips;
         }
     }
 
@@ -79,11 +84,37 @@ impl Guests {
         }
     }
 
+    /// Puts the guests of each of `hosts` side by side; who is nowhere comes last.
+    pub(super) fn gather(&mut self, hosts: &[Host]) {
+        let mut places = vec![None; self.list.len()];
+        let mut numbers = Vec::with_capacity(self.list.len());
+        let here = hosts.iter().flat_map(|host| host.guests.iter().copied());
+        for guest in here.chain(0..self.list.len() as u32) {
+            if places[guest as usize].is_none() {
+                places[guest as usize] = Some(numbers.len() as u32);
+                numbers.push(guest);
+            }
+        }
+        self.list = numbers.iter().map(|guest| *self.of(*guest)).collect();
+        self.numbers = numbers;
+        self.places = places.into_iter().flatten().collect();
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// All of them by number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Guest> {
+        self.places.iter().map(|place| &self.list[*place as usize])
+    }
+
     pub(super) fn of(&self, guest: u32) -> &Guest {
-        &self.list[guest as usize]
+        &self.list[self.places[guest as usize] as usize]
     }
 
     pub(super) fn of_mut(&mut self, guest: u32) -> &mut Guest {
-        &mut self.list[guest as usize]
+        &mut self.list[self.places[guest as usize] as usize]
     }
 }

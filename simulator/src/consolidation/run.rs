@@ -2,6 +2,8 @@
 //!
 //! Never here: what is decided, and who gets how much.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use super::{
@@ -22,6 +24,9 @@ const FIRST_SECONDS: f64 = BEGIN_SECONDS + INTERVAL_SECONDS;
 
 /// How long a guest is remembered to have left a host.
 const UNDONE_SECONDS: f64 = 3600.0;
+
+/// Guests of each host are gathered again when one in so many has moved.
+const SCATTERED_PART: usize = 16;
 
 /// Why a study cannot be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -67,6 +72,10 @@ struct Study<'a> {
     /// Hosts on which something may change, in order.
     awake: Vec<u32>,
     guests: Guests,
+    /// Hosts that each guest left in the last hour, and when.
+    left: BTreeMap<u32, Vec<(u32, f64)>>,
+    /// Guests that moved since those of each host were gathered.
+    scattered: usize,
     /// Until when energy is counted.
     counted: f64,
     tally: Tally,
@@ -81,12 +90,14 @@ impl<'a> Study<'a> {
         let long = |memory: u32| {
             setup.host_kinds.iter().any(|kind| kind.migration_seconds(memory) >= INTERVAL_SECONDS)
         };
-        if let Some(guest) = guests.list.iter().position(|guest| long(guest.memory_mb)) {
+        if let Some(guest) = guests.iter().position(|guest| long(guest.memory_mb)) {
             return Err(StudyError::TooLarge { guest });
         }
         settle(setup, &mut hosts, &mut guests, share_max)?;
+        guests.gather(&hosts);
         let awake = (0..hosts.len() as u32).collect();
-        Ok(Self { setup, hosts, awake, guests, counted: 0.0, tally: Tally::default() })
+        let (left, scattered, tally) = (BTreeMap::new(), 0, Tally::default());
+        Ok(Self { setup, hosts, awake, guests, left, scattered, counted: 0.0, tally })
     }
 
     /// From the beginning to the end.
@@ -96,6 +107,10 @@ impl<'a> Study<'a> {
         while now < end {
             let arrivals = self.step(now, decides);
             self.arrive(&arrivals, end);
+            if self.scattered > self.guests.len() / SCATTERED_PART {
+                self.guests.gather(&self.hosts);
+                self.scattered = 0;
+            }
             now += INTERVAL_SECONDS;
         }
     }
@@ -211,9 +226,11 @@ impl<'a> Study<'a> {
         let moved = self.guests.of_mut(guest);
         moved.migrates = false;
         moved.host = Some(to);
-        moved.left.retain(|(_, at)| now - at < UNDONE_SECONDS);
-        self.tally.moves_undone += u64::from(moved.left.iter().any(|(left, _)| *left == to));
-        moved.left.extend(from.map(|from| (from, now)));
+        let left = self.left.entry(guest).or_default();
+        left.retain(|(_, at)| now - at < UNDONE_SECONDS);
+        self.tally.moves_undone += u64::from(left.iter().any(|(left, _)| *left == to));
+        left.extend(from.map(|from| (from, now)));
+        self.scattered += 1;
     }
 }
 

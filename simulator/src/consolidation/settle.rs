@@ -49,7 +49,8 @@ pub(super) fn settle(
         };
         rooms.alike.entry(room).or_default().insert(number as u32);
     }
-    for (number, guest) in guests.list.iter_mut().enumerate() {
+    for number in 0..guests.len() {
+        let guest = guests.of_mut(number as u32);
         let at = rooms.take(guest).ok_or(StudyError::NoRoom { guest: number })?;
         guest.host = Some(at);
         hosts[at as usize].guests.push(number as u32);

@@ -24,7 +24,7 @@ impl<'a> Draft<'a> {
         let load = |guests: &Vec<u32>| guests.iter().map(of).fold(0.0, |sum, wants| sum + wants);
         let guests: Vec<Vec<u32>> = now.hosts.iter().map(|host| host.guests.clone()).collect();
         let loads = guests.iter().map(load).collect();
-        let places = now.guests.list.iter().map(|guest| guest.host).collect();
+        let places = now.guests.iter().map(|guest| guest.host).collect();
         Self { now, wants, loads, guests, places }
     }
 
@@ -68,7 +68,7 @@ impl<'a> Draft<'a> {
 
     /// The moves from the present placement to this one: one a guest, however often it was put.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let places = self.places.iter().zip(&self.now.guests.list).enumerate();
+        let places = self.places.iter().zip(self.now.guests.iter()).enumerate();
         places
             .filter_map(|(guest, (place, now))| {
                 let to = (*place)?;

@@ -26,7 +26,7 @@ pub(in super::super) struct Packing {
 
 impl Decides for Packing {
     fn decide(&mut self, now: &Situation<'_>) -> Vec<Step> {
-        let wants: Vec<f64> = now.guests.list.iter().map(|guest| guest.wants).collect();
+        let wants: Vec<f64> = now.guests.iter().map(|guest| guest.wants).collect();
         let mut draft = Draft::new(*now, &wants);
         let mut closed = vec![false; now.hosts.len()];
         self.relieve(&mut draft, &mut closed);

@@ -25,7 +25,7 @@ pub(in super::super) struct Proxmox;
 
 impl Decides for Proxmox {
     fn decide(&mut self, now: &Situation<'_>) -> Vec<Step> {
-        let wants: Vec<f64> = now.guests.list.iter().map(|guest| guest.wants).collect();
+        let wants: Vec<f64> = now.guests.iter().map(|guest| guest.wants).collect();
         let mut draft = Draft::new(*now, &wants);
         for _ in 0..MOVES {
             let Some(Step { guest, to }) = best_move(&draft) else { break };

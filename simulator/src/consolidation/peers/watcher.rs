@@ -24,8 +24,8 @@ pub(in super::super) struct Watcher {
 
 impl Decides for Watcher {
     fn decide(&mut self, now: &Situation<'_>) -> Vec<Step> {
-        self.wanted.resize(now.guests.list.len(), 0.0);
-        for (wanted, guest) in self.wanted.iter_mut().zip(&now.guests.list) {
+        self.wanted.resize(now.guests.len(), 0.0);
+        for (wanted, guest) in self.wanted.iter_mut().zip(now.guests.iter()) {
             *wanted += guest.wants;
         }
         self.decisions += 1;
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(watcher.decide(&world.now()), [Step { guest: 0, to: 3 }]);
         for decision in 1..12 {
             // The first wants more than the other on average, though not now.
-            world.guests.list[0].wants = if decision < 11 { 500.0 } else { 0.1 };
+            world.guests.of_mut(0).wants = if decision < 11 { 500.0 } else { 0.1 };
             assert!(watcher.decide(&world.now()).is_empty(), "{decision}");
         }
         assert_eq!(watcher.decide(&world.now()), [Step { guest: 1, to: 1 }]);

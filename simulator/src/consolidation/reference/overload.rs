@@ -48,8 +48,8 @@ impl Outlook {
     /// Looks ahead from the last decision that `guests` remember.
     pub(super) fn new(guests: &Guests) -> Self {
         let recent = guests.past.iter().rev();
-        let mut foreseen = vec![0.0; guests.list.len()];
-        let mut remembered = vec![false; guests.list.len()];
+        let mut foreseen = vec![0.0; guests.len()];
+        let mut remembered = vec![false; guests.len()];
         for (age, shares) in recent.enumerate() {
             if age >= TREND {
                 for (remembered, share) in remembered.iter_mut().zip(shares) {
@@ -67,7 +67,7 @@ impl Outlook {
                 *foreseen += weight * share;
             }
         }
-        for (foreseen, guest) in foreseen.iter_mut().zip(&guests.list) {
+        for (foreseen, guest) in foreseen.iter_mut().zip(guests.iter()) {
             *foreseen *= guest.mips;
         }
         Self { foreseen, remembered }
@@ -220,7 +220,7 @@ mod tests {
         let setup = Setup::planetlab(2, &[vec![0]]).unwrap();
         let mut guests = Guests::new(&setup);
         guests.past = past.iter().map(|share| vec![*share]).collect();
-        guests.list[0].wants = past.last().copied().unwrap_or_default() * 2500.0;
+        guests.of_mut(0).wants = past.last().copied().unwrap_or_default() * 2500.0;
         let outlook = Outlook::new(&guests);
         let mut host = Host::new(1, &setup.host_kinds[1]);
         host.guests.push(0);

@@ -87,7 +87,8 @@ mod tests {
         let setup = Setup::planetlab(2, &[vec![0], vec![0], vec![0], vec![0]]).unwrap();
         let mut guests = Guests::new(&setup);
         guests.past = past.iter().map(|shares| shares.to_vec()).collect();
-        for (guest, share) in guests.list.iter_mut().zip(past.last().unwrap()) {
+        for (number, share) in (0..).zip(past.last().unwrap()) {
+            let guest = guests.of_mut(number);
             guest.wants = guest.mips * share;
         }
         let mut host = Host::new(1, &setup.host_kinds[1]);

@@ -80,8 +80,8 @@ fn who_returns_within_an_hour_is_counted() {
 fn a_host_that_has_less_than_is_wanted_is_overloaded() {
     let setup = four([0, 0, 60, 0]);
     let mut study = Study::new(&setup, 0.7).unwrap();
-    for guest in &mut study.guests.list {
-        guest.mips *= 8.0;
+    for guest in 0..4 {
+        study.guests.of_mut(guest).mips *= 8.0;
     }
     study.pass(&mut Once(None));
     // It wants 4,800 of 3,720 MIPS, and has one core of 1,860.
@@ -128,12 +128,12 @@ proptest! {
                 found[*guest as usize].push(number as u32);
             }
         }
-        for (guest, hosts) in study.guests.list.iter().zip(found) {
+        for (guest, hosts) in study.guests.iter().zip(found) {
             let place: Vec<u32> = guest.host.into_iter().collect();
             prop_assert_eq!(place, hosts);
         }
         // Who is gone wanted nothing at some time: at two samples in a row, or at the last one.
-        for (guest, series) in study.guests.list.iter().zip(&percent) {
+        for (guest, series) in study.guests.iter().zip(&percent) {
             let idle = series.last() == Some(&0) || series.windows(2).any(|pair| pair == [0, 0]);
             prop_assert!(guest.host.is_some() || idle);
         }

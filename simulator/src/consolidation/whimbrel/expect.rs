@@ -54,7 +54,7 @@ impl Expectations {
         }
         let level = (1.0 / (KIND_WEIGHT + self.seen + 1.0)).max(1.0 / LEVEL_DECISIONS);
         let spread = (1.0 / (SPREAD_WEIGHT + self.seen)).max(1.0 / SPREAD_DECISIONS);
-        for (expected, guest) in self.of.iter_mut().zip(&guests.list) {
+        for (expected, guest) in self.of.iter_mut().zip(guests.iter()) {
             let distance = guest.wants - expected.mean;
             expected.mean += level * distance;
             // The first distance is from other guests and says nothing of this one's habits.
@@ -70,7 +70,7 @@ impl Expectations {
 /// Before anything is known of a guest it is one of its kind.
 fn prior(setup: &Setup, guests: &Guests) -> Vec<Expected> {
     let mut sums = vec![(0.0, 0.0); setup.guest_kinds.len()];
-    for (kind, guest) in setup.guests.iter().zip(&guests.list) {
+    for (kind, guest) in setup.guests.iter().zip(guests.iter()) {
         let (sum, count) = &mut sums[*kind];
         *sum += guest.wants;
         *count += 1.0;
@@ -92,15 +92,15 @@ mod tests {
         let setup = Setup::planetlab(8, &[vec![10], vec![30], vec![0], vec![0]]).unwrap();
         let mut guests = Guests::new(&setup);
         // Two guests of the first kind ask for 250 and 750 of 2500 MIPS.
-        guests.list[0].mips = 2500.0;
-        guests.list[1].mips = 2500.0;
+        guests.of_mut(0).mips = 2500.0;
+        guests.of_mut(1).mips = 2500.0;
         let setup = {
             let mut same = setup;
             same.guests = vec![0, 0, 2, 3];
             same
         };
-        guests.list[0].wants = 250.0;
-        guests.list[1].wants = 750.0;
+        guests.of_mut(0).wants = 250.0;
+        guests.of_mut(1).wants = 750.0;
         let mut expectations = Expectations::default();
         expectations.learn(&setup, &guests);
         let (first, second) = (expectations.of(0), expectations.of(1));
@@ -114,7 +114,7 @@ mod tests {
         let setup = Setup::planetlab(2, &[vec![40]]).unwrap();
         let mut guests = Guests::new(&setup);
         let mut expectations = Expectations::default();
-        guests.list[0].wants = 1000.0;
+        guests.of_mut(0).wants = 1000.0;
         for _ in 0..288 {
             expectations.learn(&setup, &guests);
         }
