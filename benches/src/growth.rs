@@ -17,7 +17,7 @@ pub use subjects::{SUBJECTS, Subject};
 
 /// Every size is measured again until that took so many seconds together, a large one once. The
 /// least counts, as others' work on the machine only adds.
-const ENOUGH: f64 = 1.0;
+const ENOUGH: f64 = 0.5;
 
 /// CPU time is counted in hundredths of a second: what is shorter is done several times in a row,
 /// for so many seconds.

@@ -24,7 +24,6 @@ pub(super) struct Guest {
     pub(super) migrates: bool,
     /// Where it runs, while it lives.
     pub(super) host: Option<u32>,
-    pub(super) account: GuestAccount,
 }
 
 /// All guests, and the series that every guest has.
@@ -32,6 +31,8 @@ pub(super) struct Guest {
 pub(super) struct Guests {
     /// In the order in which they were gathered last.
     list: Vec<Guest>,
+    /// Apart: what is asked of a guest is looked at far more often than what it got.
+    accounts: Vec<GuestAccount>,
     /// Where each guest is in the list, and who is at each place of it.
     places: Vec<u32>,
     numbers: Vec<u32>,
@@ -54,14 +55,15 @@ impl Guests {
                 wants: 0.0,
                 migrates: false,
                 host: None,
-                account: GuestAccount::default(),
             }
         };
         let list: Vec<Guest> = setup.guests.iter().map(guest).collect();
         let hashes = (0..list.len()).map(hash_of).collect();
         let shares = vec![0.0; list.len()];
         let numbers: Vec<u32> = (0..list.len() as u32).collect();
-        Self { list, places: numbers.clone(), numbers, hashes, past: Vec::new(), shares }
+        let accounts = vec![GuestAccount::default(); list.len()];
+        let past = Vec::new();
+        Self { list, accounts, places: numbers.clone(), numbers, hashes, past, shares }
     }
 
     /// Every guest asks for what its series says at `seconds`.
@@ -96,6 +98,7 @@ impl Guests {
             }
         }
         self.list = numbers.iter().map(|guest| *self.of(*guest)).collect();
+        self.accounts = numbers.iter().map(|guest| *self.account(*guest)).collect();
         self.numbers = numbers;
         self.places = places.into_iter().flatten().collect();
     }
@@ -110,8 +113,24 @@ impl Guests {
         self.places.iter().map(|place| &self.list[*place as usize])
     }
 
+    fn account(&self, guest: u32) -> &GuestAccount {
+        &self.accounts[self.places[guest as usize] as usize]
+    }
+
+    /// What each of them got, by number.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &GuestAccount> {
+        (0..self.list.len() as u32).map(|guest| self.account(guest))
+    }
+
     pub(super) fn of(&self, guest: u32) -> &Guest {
         &self.list[self.places[guest as usize] as usize]
+    }
+
+    /// From `now` on `guest` gets `gets`.
+    pub(super) fn gets(&mut self, guest: u32, gets: f64, now: f64) {
+        let place = self.places[guest as usize] as usize;
+        let Guest { wants, migrates, .. } = self.list[place];
+        self.accounts[place].enter(now, gets, wants, migrates);
     }
 
     pub(super) fn of_mut(&mut self, guest: u32) -> &mut Guest {

@@ -65,10 +65,10 @@ impl Host {
         self.gave = self.gives;
         let (mut given, mut wanted, mut wanted_here) = (0.0, 0.0, 0.0);
         for (number, gets) in self.guests.iter().zip(&self.shares) {
-            let guest = guests.of_mut(*number);
+            let guest = *guests.of(*number);
             let mut gives = *gets;
             if !self.arriving.contains(number) {
-                guest.account.enter(now, *gets, guest.wants, guest.migrates);
+                guests.gets(*number, *gets, now);
                 wanted_here += guest.wants;
                 if guest.migrates {
                     gives /= LEFT_PART;

@@ -63,7 +63,7 @@ impl Results {
         let host = |of: fn(&Host) -> f64| hosts.iter().map(of).fold(0.0, |sum, part| sum + part);
         let (mut got, mut wanted, mut lost) = (0.0, 0.0, 0.0);
         let (mut short, mut shortages) = (0.0, 0);
-        for account in guests.iter().map(|guest| &guest.account) {
+        for account in guests.accounts() {
             got += account.got;
             wanted += account.wanted;
             lost += account.lost_migrating;
