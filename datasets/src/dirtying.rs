@@ -68,7 +68,8 @@ impl DirtyModel {
     pub fn working_set(&self, memory: Bytes, share: f64) -> Bytes {
         let [low, middle, high] = self.working_set_shares;
         let part = match share {
-            share if share < 0.5 => low + (share.max(0.0) - 0.1) / 0.4 * (middle - low),
+            share if share < 0.1 => low * share.max(0.0) / 0.1,
+            share if share < 0.5 => low + (share - 0.1) / 0.4 * (middle - low),
             share => middle + (share.min(1.0) - 0.5) / 0.4 * (high - middle),
         };
         // NaN is no number below 1: the guest's whole memory then.
@@ -272,6 +273,14 @@ mod tests {
         assert!((found.spread - 0.4).abs() < 0.08, "{found:?}");
         assert!((found.at_one_core.as_f64() / made.at_one_core.as_f64() - 1.0).abs() < 0.1);
         assert_eq!(DirtyModel::calibrated(&guests[..2]), None);
+    }
+
+    #[test]
+    fn working_sets_have_the_quantiles_and_only_the_least_is_none() {
+        let memory = Bytes::new(1_000_000);
+        let sets = [0.0, 0.05, 0.1, 0.5, 0.9, 1.0].map(|share| RECORDED.working_set(memory, share));
+        let expected = [0, 2_000, 4_000, 88_000, 629_000, 764_250].map(Bytes::new);
+        assert_eq!(sets, expected);
     }
 
     proptest! {

@@ -8,6 +8,12 @@ use whimbrel_core::{ids::HostId, units::Timestamp};
 /// Why a data set cannot be written or read. Names the file, the column and the limit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DatasetError {
+    /// A file where a directory is needed.
+    #[error("{path}: is no directory (hint: name the directory that the file is in)")]
+    NoDirectory {
+        /// What was opened.
+        path: String,
+    },
     /// There is no such directory.
     #[error("{path}: no such directory (hint: check the path; a store appears with its first row)")]
     DirectoryAbsent {
@@ -26,6 +32,22 @@ pub enum DatasetError {
     /// The operating system refused.
     #[error("{path}: {message} (hint: check free space and permissions)")]
     Io {
+        /// The file or directory.
+        path: String,
+        /// What was tried and the system's words.
+        message: String,
+    },
+    /// There is nothing under this name.
+    #[error("{path}: {message} (hint: check the path)")]
+    Missing {
+        /// The file or directory.
+        path: String,
+        /// What was tried and the system's words.
+        message: String,
+    },
+    /// Something is there that would have to be overwritten.
+    #[error("{path}: {message} (hint: name another one, nothing is overwritten)")]
+    Taken {
         /// The file or directory.
         path: String,
         /// What was tried and the system's words.
@@ -188,6 +210,13 @@ impl DatasetError {
 
     /// For `map_err` on file operations: what was tried, and on which path.
     pub(crate) fn io<'a>(path: &'a Path, tried: &'a str) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |error| Self::Io { path: Self::shown(path), message: format!("{tried}: {error}") }
+        move |error| {
+            let (path, message) = (Self::shown(path), format!("{tried}: {error}"));
+            match error.kind() {
+                io::ErrorKind::NotFound => Self::Missing { path, message },
+                io::ErrorKind::AlreadyExists => Self::Taken { path, message },
+                _ => Self::Io { path, message },
+            }
+        }
     }
 }

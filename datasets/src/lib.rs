@@ -6,8 +6,8 @@
 //! into the cluster as it was at a given moment; [`TelemetryReader::traces`] joins migrations with
 //! what was seen of them, [`Campaign`] adds what their guests did. [`manifest`] names public traces
 //! that are read where they lie, and [`public`] reads them: migrations whole, guests and their use
-//! row by row. [`SyntheticTrace`] draws guests, [`DirtyModel`] says how fast they dirty memory.
-//! [`ResultSet`] keeps what simulated cells came to. The layout on disk is documented in
+//! row by row. [`SyntheticTrace`] draws guests, [`DirtyModel`] says how fast they dirty memory, and
+//! [`place`] makes telemetry of both. [`ResultSet`] keeps what simulated cells came to. The layout on disk is documented in
 //! `datasets/README.md`.
 //!
 //! Never here: guesses for missing values (null stays `None`), data of the public traces, clocks.
@@ -22,6 +22,7 @@ mod inventory;
 mod manifest;
 mod merge;
 mod partition;
+mod placing;
 pub mod public;
 mod reader;
 mod replay;
@@ -43,9 +44,10 @@ pub use manifest::{
     FileCheck, FileState, PUBLIC_DATA_VARIABLE, PublicFile, PublicSet, check_file, locate, manifest,
 };
 pub use merge::merge_parts;
+pub use placing::{PlaceError, Placed, Placing, place};
 pub use reader::TelemetryReader;
 pub use replay::SnapshotSource;
 pub use results::{PlainTable, ResultRow, ResultSet};
 pub use rows::GuestCheck;
-pub use synthetic::SyntheticTrace;
+pub use synthetic::{SyntheticError, SyntheticTrace};
 pub use writer::{FlushLimits, TelemetryStore};

@@ -140,6 +140,22 @@ pub(crate) fn publish(table: &Path, first: Timestamp, bytes: &[u8]) -> Result<()
     sync_directory(table).map_err(DatasetError::io(table, "cannot sync"))
 }
 
+/// Makes the new directory `dir`, and those that it lies in, and has `fill` fill it; it is removed again
+/// where that fails.
+pub(crate) fn filled<T, E: From<DatasetError>>(
+    dir: &Path,
+    fill: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(DatasetError::io(parent, "cannot create"))?;
+    }
+    fs::create_dir(dir).map_err(DatasetError::io(dir, "cannot create"))?;
+    fill().inspect_err(|_| {
+        // Half of it is of no use to anybody; that it stays is not worth a second error.
+        let _ = fs::remove_dir_all(dir);
+    })
+}
+
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;

@@ -5,7 +5,7 @@
 //! mislead whoever learns from it.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -37,11 +37,18 @@ impl TelemetryReader {
     /// Opens the store in `dir`. Reads no row yet.
     ///
     /// # Errors
-    /// [`DatasetError::DirectoryAbsent`], or [`DatasetError::NotADataset`] when it holds no table.
+    /// [`DatasetError`] when it is no directory that can be listed, [`DatasetError::NotADataset`] when
+    /// it holds no table.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let path = DatasetError::shown(dir);
-        if !dir.is_dir() {
-            return Err(DatasetError::DirectoryAbsent { path });
+        match fs::read_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(DatasetError::DirectoryAbsent { path });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(DatasetError::NoDirectory { path });
+            }
+            listed => drop(listed.map_err(DatasetError::io(dir, "cannot list"))?),
         }
         if !TABLES.iter().any(|table| dir.join(table.name).is_dir()) {
             return Err(DatasetError::NotADataset { path });

@@ -32,6 +32,7 @@ const BANDWIDTH_AGE_MAX: Span = Span::from_seconds(3600);
 #[derive(Debug, Clone)]
 pub struct SnapshotSource {
     hosts: BTreeMap<HostId, HostHistory>,
+    loads: BTreeMap<VmId, BTreeMap<Timestamp, MilliCores>>,
     dirty: BTreeMap<VmId, Vec<DirtyReading>>,
     inventory: Inventory,
     range: Option<(Timestamp, Timestamp)>,
@@ -101,7 +102,8 @@ impl SnapshotSource {
             let DirtySample { at: measured_at, vm, window, unique, .. } = sample;
             dirty.entry(vm).or_default().push(DirtyReading { window, unique, measured_at });
         }
-        Ok(Self { hosts, dirty, inventory, range })
+        let loads = loads(&hosts);
+        Ok(Self { hosts, loads, dirty, inventory, range })
     }
 
     /// Times of the first and the last sample; `None` when there is none.
@@ -143,12 +145,7 @@ impl SnapshotSource {
 
     /// CPU in use of `vm` wherever it lived, one value a moment, oldest first.
     pub fn load_series(&self, vm: &VmId) -> Vec<(Timestamp, MilliCores)> {
-        let samples = self.hosts.values().flat_map(|host| &host.domains);
-        let series: BTreeMap<_, _> = samples
-            .filter(|sample| sample.vm == *vm && sample.state.lives_here())
-            .filter_map(|sample| Some((sample.at, sample.cpu_used?)))
-            .collect();
-        series.into_iter().collect()
+        self.loads.get(vm).into_iter().flatten().map(|(at, used)| (*at, *used)).collect()
     }
 
     /// Dirty readings of `vm` of all windows, oldest first.
@@ -280,6 +277,20 @@ impl From<MigrationRecord> for Departure {
             bandwidth: bandwidth.filter(|rate| *rate > BytesPerSecond::ZERO),
         }
     }
+}
+
+/// CPU in use of every domain wherever it lived, one value a moment.
+fn loads(hosts: &BTreeMap<HostId, HostHistory>) -> BTreeMap<VmId, BTreeMap<Timestamp, MilliCores>> {
+    let mut loads: BTreeMap<VmId, BTreeMap<Timestamp, MilliCores>> = BTreeMap::new();
+    for sample in hosts.values().flat_map(|host| &host.domains) {
+        let Some(used) = sample.cpu_used.filter(|_| sample.state.lives_here()) else { continue };
+        if let Some(series) = loads.get_mut(&sample.vm) {
+            series.insert(sample.at, used);
+        } else {
+            loads.insert(sample.vm.clone(), BTreeMap::from([(sample.at, used)]));
+        }
+    }
+    loads
 }
 
 /// CPU of the domains together, which is what a host uses whose share of a machine is given by the

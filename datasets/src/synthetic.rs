@@ -8,11 +8,16 @@
 //! from one interval to the next is not published: a wave of up to half its mean, highest at a
 //! random hour, and noise that halves within three intervals.
 //!
+//! How many guests come is asked for: moments of batches are drawn one by one by the hour of the day,
+//! which is what becomes of a Poisson process whose number is known.
+//!
 //! Only sums, products and quotients are used, no function whose last bit differs between
-//! machines: the same seed gives the same guests everywhere. Each guest draws from a stream of its
-//! own, so that more guests do not change the first ones.
+//! machines: the same seed gives the same guests everywhere. Each guest draws its stay and its use
+//! from streams of its own.
 //!
 //! Never here: memory in use (nothing published says), files, a clock.
+
+mod rows;
 
 use rand::RngExt as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -21,17 +26,19 @@ use whimbrel_core::{
     units::{Bytes, MilliCores, Span},
 };
 
+pub use rows::SyntheticError;
+
 const HOUR_MICROS: u64 = 3_600_000_000;
 const DAY_MICROS: u64 = 24 * HOUR_MICROS;
-
-/// Batches of guests in five minutes, on average.
-const BATCHES_IN_FIVE_MINUTES: f64 = 51.58;
 
 /// Arrivals of batches in each hour of the day, relative to the mean.
 const HOURS: [f64; 24] = [
     0.988, 0.945, 0.799, 0.726, 0.652, 0.638, 0.585, 0.585, 0.627, 0.789, 0.871, 0.947, 0.998,
     1.121, 1.164, 1.161, 1.226, 1.368, 1.458, 1.406, 1.340, 1.336, 1.233, 1.037,
 ];
+
+/// The most of [`HOURS`].
+const HOUR_MOST: f64 = 1.458;
 
 /// Guests of a batch, by the share of batches that have fewer.
 const BATCH: [(f64, f64); 19] = [
@@ -99,39 +106,62 @@ const SWING_MAX: f64 = 0.5;
 const NOISE_STAYS: f64 = 0.8;
 const NOISE_ADDED: f64 = 0.2;
 
-/// Most likely that a batch arrives within one step of the arrivals: two at once are left out.
-const STEP_CHANCE: f64 = 0.05;
+/// Most guests that are drawn.
+pub(crate) const GUESTS_MAX: u32 = 20_000_000;
 
-/// Most guests that are made.
-const GUESTS_MAX: u32 = 20_000_000;
+/// Longest trace: what the project's own form of a trace has room for.
+pub(crate) const LASTS_MAX: Span = Span::from_seconds(366 * 86_400);
 
 /// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SyntheticTrace {
     /// Seed of everything.
     pub seed: u64,
-    /// Arrivals relative to that cloud's, 0.001 to 1000; 1 is about 70,000 guests a day.
-    pub scale: f64,
-    /// Guests arrive for so long, up to ten years.
+    /// Guests that arrive, at most 20 million; that cloud had about 73,000 a day.
+    pub guests: u32,
+    /// They arrive within so long, 366 days at most.
     pub lasts: Span,
     /// Between two samples of a guest, a second at least.
     pub interval: Span,
+    /// Guests are there from the begin to the end, instead of coming and going.
+    pub stay: bool,
 }
 
 impl SyntheticTrace {
     /// The guests in the order of their arrival. A life that reaches the trace's end has none.
     pub fn lives(&self) -> impl Iterator<Item = Life> + use<> {
-        let step = 300e6 * STEP_CHANCE / (BATCHES_IN_FIVE_MINUTES * self.scale.clamp(1e-3, 1e3));
-        Arrivals {
-            rng: stream(self.seed, 0),
-            seed: self.seed,
-            step: (step as u64).max(1),
-            at: 0,
-            ends: self.lasts.as_micros().min(3653 * DAY_MICROS),
-            left: 0,
-            guest: 0,
-            size: Size::default(),
+        let (seed, stay) = (self.seed, self.stay);
+        let ends = self.lasts.min(LASTS_MAX).as_micros();
+        let batches = self.batches().into_iter();
+        let guests = batches.flat_map(|batch| std::iter::repeat_n(batch, batch.guests as usize));
+        (0_u32..).zip(guests).map(move |(guest, batch)| {
+            let size = batch.size;
+            if stay {
+                return Life { guest, begins: Span::ZERO, stays: None, size };
+            }
+            let mut rng = stream(seed, 1 + u64::from(guest));
+            let stays = Span::from_micros((within(&LIVES, rng.random()) * 1e6) as u64);
+            let ended = batch.at.saturating_add(stays.as_micros()) < ends;
+            let begins = Span::from_micros(batch.at);
+            Life { guest, begins, stays: ended.then_some(stays), size }
+        })
+    }
+
+    /// The batches in which guests arrive, in the order of time. The last one that is drawn is cut
+    /// where it would bring too many.
+    fn batches(&self) -> Vec<Batch> {
+        let ends = self.lasts.min(LASTS_MAX).as_micros();
+        let mut rng = stream(self.seed, 0);
+        let mut left = if ends == 0 { 0 } else { self.guests.min(GUESTS_MAX) };
+        let mut batches = Vec::new();
+        while left > 0 {
+            let guests = (within(&BATCH, rng.random()) as u32).clamp(1, left);
+            let size = size(rng.random());
+            batches.push(Batch { at: moment(&mut rng, ends), guests, size });
+            left -= guests;
         }
+        batches.sort_by_key(|batch| batch.at);
+        batches
     }
 
     /// What the guest of `life` uses, from its arrival to its end or that of the trace.
@@ -142,7 +172,7 @@ impl SyntheticTrace {
         let swing = SWING_MAX * rng.random::<f64>();
         let highest = rng.random::<f64>();
         let begins = life.begins.as_micros();
-        let ends = self.lasts.as_micros().min(3653 * DAY_MICROS);
+        let ends = self.lasts.min(LASTS_MAX).as_micros();
         let ends = life.stays.map_or(ends, |stays| begins.saturating_add(stays.as_micros()));
         let interval = self.interval.as_micros().max(1_000_000);
         let (guest, cores) = (life.guest, life.size.cpu.get() as f64);
@@ -157,47 +187,29 @@ impl SyntheticTrace {
     }
 }
 
-struct Arrivals {
-    rng: ChaCha8Rng,
-    seed: u64,
-    step: u64,
+/// Guests of one size that arrive together.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    /// Microseconds after the trace's begin.
     at: u64,
-    ends: u64,
-    /// Guests of the present batch that are still to come.
-    left: u32,
-    guest: u32,
+    guests: u32,
     size: Size,
 }
 
-impl Iterator for Arrivals {
-    type Item = Life;
-
-    fn next(&mut self) -> Option<Life> {
-        while self.left == 0 {
-            self.at = self.at.saturating_add(self.step);
-            if self.at >= self.ends || self.guest >= GUESTS_MAX {
-                return None;
-            }
-            let hour = usize::try_from(self.at / HOUR_MICROS % 24).unwrap_or(0);
-            let chance = STEP_CHANCE * HOURS.get(hour).copied().unwrap_or(1.0);
-            if self.rng.random::<f64>() < chance {
-                self.left = within(&BATCH, self.rng.random()) as u32;
-                self.size = size(self.rng.random());
-            }
+/// A moment before `ends`, by the hour of the day.
+fn moment(rng: &mut ChaCha8Rng, ends: u64) -> u64 {
+    loop {
+        let at = (rng.random::<f64>() * ends as f64) as u64;
+        let hour = usize::try_from(at / HOUR_MICROS % 24).unwrap_or(0);
+        let chance = HOURS.get(hour).copied().unwrap_or(1.0) / HOUR_MOST;
+        if rng.random::<f64>() < chance {
+            return at;
         }
-        self.left -= 1;
-        let mut rng = stream(self.seed, 1 + u64::from(self.guest));
-        let stays = Span::from_micros((within(&LIVES, rng.random()) * 1e6) as u64);
-        let begins = Span::from_micros(self.at);
-        let ended = begins.as_micros().saturating_add(stays.as_micros()) < self.ends;
-        let guest = self.guest;
-        self.guest += 1;
-        Some(Life { guest, begins, stays: ended.then_some(stays), size: self.size })
     }
 }
 
 /// A stream of its own for `number`.
-fn stream(seed: u64, number: u64) -> ChaCha8Rng {
+pub(crate) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
     rng
@@ -226,7 +238,7 @@ fn size(share: f64) -> Size {
 
 /// A number around 0 with variance 1, nearly of the normal distribution: the sum of twelve even
 /// ones (Irwin and Hall).
-fn bell(rng: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn bell(rng: &mut ChaCha8Rng) -> f64 {
     (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
 }
 

@@ -115,7 +115,7 @@ impl TelemetryStore {
     }
 
     /// Takes the samples of `batch` and flushes when a limit is reached.
-    fn take(&mut self, batch: &Batch) -> Result<(), DatasetError> {
+    pub(crate) fn take(&mut self, batch: &Batch) -> Result<(), DatasetError> {
         let mut refused = Refused::default();
         self.hosts.take(&batch.hosts, &mut refused);
         self.domains.take(&batch.domains, &mut refused);
@@ -146,7 +146,9 @@ impl TelemetryStore {
 impl TelemetrySink for TelemetryStore {
     fn record(&mut self, batch: &Batch) -> Result<(), SinkError> {
         self.take(batch).map_err(|error| match error {
-            DatasetError::Io { path, message } => SinkError { path, message },
+            DatasetError::Io { path, message } | DatasetError::Missing { path, message } => {
+                SinkError { path, message }
+            }
             other => {
                 SinkError { path: self.root.display().to_string(), message: other.to_string() }
             }

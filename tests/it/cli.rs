@@ -132,6 +132,36 @@ fn predictions_are_judged_and_a_model_is_learnt() {
 }
 
 #[test]
+fn drawn_guests_are_placed_and_then_asked_about() {
+    let place = Place::empty();
+    let draw = ["dataset", "synthesize", "--vms", "300", "--hours", "4", "--to", "drawn"];
+    place.run(&draw).ends_with(0);
+    place.refuses(&draw).names(&["drawn", "nothing is overwritten"]);
+    let put = ["dataset", "place", "drawn", "--hosts", "8", "--from", "2 h", "--to", "cluster"];
+    let placed = place.run(&put);
+    placed.ends_with(0);
+    assert!(placed.stdout.contains("are the model's, not the trace's"), "{placed:?}");
+    let question = ["whatif", "--data", "cluster", "--remove-host", "h1", "--seeds", "1"];
+    let asked = place.run(&question);
+    assert!(asked.code < Some(2) && asked.stdout.contains("host h1 goes for good"), "{asked:?}");
+    let ran = place.run(&["plan", "balance", "--telemetry", "cluster"]);
+    assert!(ran.code < Some(2), "{ran:?}");
+    place
+        .refuses(&[
+            "dataset",
+            "place",
+            "drawn",
+            "--hosts",
+            "1",
+            "--host-memory",
+            "2 GiB",
+            "--to",
+            "c",
+        ])
+        .names(&["finds no place", "such hosts"]);
+}
+
+#[test]
 fn nothing_to_do_and_a_failed_check_are_1() {
     let place = Place::with_plan();
     let idle = place.run(&["plan", "balance", "--snapshot", "snapshot.json"]);

@@ -7,13 +7,17 @@
 //! What a whole machine is, the set does not say: 64 cores and 256 GiB unless told otherwise.
 //! Guests that began before the trace begin with it, and are counted (3,414 are said to be twenty
 //! years old). No use is known.
+//!
+//! A damaged or hostile file can lead SQLite in circles: pages that many others point to are read
+//! again each time, and rows come in another order than their numbers. So the work is bounded by the
+//! file's size, and each row has a higher number than the one before.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     path::Path,
 };
 
-use rusqlite::{Connection, OpenFlags, limits::Limit, types::ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, limits::Limit, types::ValueRef};
 use whimbrel_core::{
     trace::{Life, Size},
     units::{Bytes, MilliCores, Span},
@@ -43,6 +47,14 @@ const VALUE_MAX: i32 = 1 << 16;
 /// Most types; the set has a few hundred.
 const TYPES_MAX: usize = 1_000_000;
 
+/// Instructions of SQLite's machine that a byte of the file may take, and those that any file may: the
+/// set takes less than one a byte.
+const WORK_PER_BYTE: u64 = 64;
+const WORK_FROM: u64 = 1 << 20;
+
+/// Instructions between two looks at how many there were.
+const WORK_STEP: i32 = 1 << 12;
+
 /// Opens the set at `root`.
 pub(crate) fn open(root: &Path, options: &TraceOptions) -> Result<TraceRows, TraceError> {
     let tally = Tally::default();
@@ -64,19 +76,36 @@ pub(crate) fn open(root: &Path, options: &TraceOptions) -> Result<TraceRows, Tra
     connection
         .set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)
         .map_err(|e| damaged(&file, 0, &e))?;
+    let total = files::total(&found);
+    bound(&connection, total).map_err(|e| damaged(&file, 0, &e))?;
     for name in ["vm", "vmType"] {
         tables(&connection, &file, name)?;
     }
     let whole = options.whole.unwrap_or(WHOLE);
     let types = types(&connection, &file, whole)?;
-    let total = files::total(&found);
-    let packing =
-        Packing { connection, file, types, last: i64::MIN, rows: 0, ready: VecDeque::new() };
+    let packing = Packing { connection, file, types, last: None, rows: 0, ready: VecDeque::new() };
     Ok(TraceRows::new(Box::new(packing), Sink::with_lives(Span::ZERO), tally, total))
 }
 
 fn damaged(file: &str, row: u64, error: &rusqlite::Error) -> TraceError {
-    TraceError::Damaged { file: file.to_owned(), row, what: error.to_string() }
+    let what = match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => {
+            "leads in circles: reading it takes more work than a file of its size can".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    TraceError::Damaged { file: file.to_owned(), row, what }
+}
+
+/// Ends the reading of a file of `bytes` that leads in circles.
+fn bound(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    let mut left =
+        bytes.saturating_mul(WORK_PER_BYTE).max(WORK_FROM) / u64::from(WORK_STEP.unsigned_abs());
+    let ends = move || {
+        left = left.saturating_sub(1);
+        left == 0
+    };
+    connection.progress_handler(WORK_STEP, Some(ends))
 }
 
 /// Refuses a file without the table `name`, or with something else under that name.
@@ -137,7 +166,8 @@ struct Packing {
     connection: Connection,
     file: String,
     types: BTreeMap<i64, Size>,
-    last: i64,
+    /// Number of the row that was read last.
+    last: Option<i64>,
     rows: u64,
     ready: VecDeque<Request>,
 }
@@ -209,14 +239,25 @@ impl Loader for Packing {
 impl Packing {
     /// Reads the next rows, in the order in which they are stored.
     fn fetch(&mut self) -> Result<(), TraceError> {
-        let sql = "SELECT rowid, vmTypeId, starttime, endtime FROM vm WHERE rowid > ?1 \
+        let Some(from) = self.last.map_or(Some(i64::MIN), |last| last.checked_add(1)) else {
+            return Ok(());
+        };
+        let sql = "SELECT rowid, vmTypeId, starttime, endtime FROM vm WHERE rowid >= ?1 \
                    ORDER BY rowid LIMIT ?2";
         let (file, read) = (&self.file, self.rows);
         let mut statement =
             self.connection.prepare_cached(sql).map_err(|e| damaged(file, read, &e))?;
-        let mut rows = statement.query([self.last, BATCH]).map_err(|e| damaged(file, read, &e))?;
+        let mut rows = statement.query([from, BATCH]).map_err(|e| damaged(file, read, &e))?;
         while let Some(row) = rows.next().map_err(|e| damaged(file, read, &e))? {
-            self.last = row.get(0).map_err(|e| damaged(file, read, &e))?;
+            let rowid: i64 = row.get(0).map_err(|e| damaged(file, read, &e))?;
+            if self.last.is_some_and(|last| last >= rowid) {
+                return Err(TraceError::Damaged {
+                    file: file.clone(),
+                    row: read,
+                    what: format!("row {rowid} of the table vm is stored out of order"),
+                });
+            }
+            self.last = Some(rowid);
             let number = |column: usize| row.get_ref(column).ok().and_then(real);
             let ends = match row.get_ref(3) {
                 Ok(ValueRef::Null) => Ends::NotKnown,
@@ -245,5 +286,21 @@ fn shown(value: Option<ValueRef<'_>>) -> String {
         Some(ValueRef::Real(number)) => number.to_string(),
         Some(ValueRef::Text(text)) => format!("'{}'", super::error::excerpt(text)),
         _ => "the value".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_without_end_is_ended() {
+        let connection = Connection::open_in_memory().unwrap();
+        bound(&connection, 1000).unwrap();
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) \
+                       SELECT count(*) FROM n";
+        let error = connection.query_row(endless, [], |row| row.get::<_, i64>(0)).unwrap_err();
+        let message = damaged("x.sqlite", 3, &error).to_string();
+        assert!(message.contains("after row 3: leads in circles"), "{message}");
     }
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     error::DatasetError,
     frame::{decode, encode},
-    partition::{sync_directory, write_synced},
+    partition::{filled, sync_directory, write_synced},
     rows::{LIVES, Row, SAMPLES},
 };
 
@@ -68,15 +68,24 @@ pub struct ConvertedTrace {
 ///
 /// # Errors
 /// [`TraceError`] of the source; [`TraceError::Store`] when `dir` is there already or cannot be
-/// written. What was written until then stays, without its head.
+/// written. What was written until then is removed.
 pub fn convert(
+    rows: &mut TraceRows,
+    source: &str,
+    licence: &str,
+    dir: &Path,
+    seen: impl FnMut(u64, u64),
+) -> Result<ConvertedTrace, TraceError> {
+    filled(dir, || write(rows, source, licence, dir, seen))
+}
+
+fn write(
     rows: &mut TraceRows,
     source: &str,
     licence: &str,
     dir: &Path,
     mut seen: impl FnMut(u64, u64),
 ) -> Result<ConvertedTrace, TraceError> {
-    fs::create_dir(dir).map_err(DatasetError::io(dir, "cannot create"))?;
     let (mut lives, mut samples) = (Parts::create(dir)?, Parts::create(dir)?);
     while let Some(row) = rows.next() {
         match row? {
@@ -170,6 +179,14 @@ fn part(directory: &Path, number: u32) -> PathBuf {
 pub fn converted(dir: &Path) -> Result<ConvertedTrace, TraceError> {
     let path = dir.join(HEAD);
     let length = fs::metadata(&path).map(|meta| meta.len());
+    if length.is_err() && dir.join(LIVES.name).is_dir() {
+        return Err(TraceError::Layout {
+            file: TraceError::shown(dir),
+            row: 0,
+            what: format!("has no {HEAD}: it was not written to its end"),
+            hint: "remove the directory and convert the trace again".to_owned(),
+        });
+    }
     let length = length.map_err(|e| TraceError::absent(&path, format!("cannot open: {e}")))?;
     let misbuilt = |what: String| TraceError::Layout {
         file: TraceError::shown(&path),

@@ -45,6 +45,10 @@ pub use converted::{ConvertedTrace, convert, converted};
 pub use error::TraceError;
 pub use formats::{TRACE_LAYOUTS, TraceLayout, TraceOptions, open_trace};
 pub use rows::{Repair, Repairs, TraceRow, TraceRows, WholeTrace};
+pub(crate) use {
+    files::Tally,
+    rows::{Loader, Sink},
+};
 
 /// Most rows that are read of one table: a damaged or foreign file must not fill the memory.
 const ROWS_MAX: usize = 10_000_000;

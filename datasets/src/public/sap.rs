@@ -8,7 +8,9 @@
 //! are published as counts of classes only, not by guest: each guest has 4 cores and 16 GiB unless
 //! told otherwise.
 //!
-//! Left out: the other metrics, and the events (migrations too), whose columns are not documented.
+//! Left out: the other metrics, and the events (creation, migration, resize, deletion). The record says
+//! that they are there, and neither it nor the paper says in which file or columns: a reader of
+//! columns that were guessed would count what nobody published.
 
 use std::path::{Path, PathBuf};
 

@@ -25,7 +25,7 @@ const TEXT_SIZE_MAX: u64 = 256 << 20;
 /// # Errors
 /// [`Failure`] naming the file.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
-    let fault = |e| read_fault(path, e);
+    let fault = |e: std::io::Error| read_fault(path, &e);
     let size = fs::metadata(path).map_err(fault)?.len();
     if size > TEXT_SIZE_MAX {
         return Err(too_large(&format!("{size} bytes")).about(path.display()));
@@ -40,20 +40,26 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
+/// A TOML file that is not what it should be; `hint` says where one is that is.
+pub(crate) fn misread(error: &toml::de::Error, hint: &str) -> Failure {
+    let said = error.to_string();
+    Failure::invalid(format!("{} (hint: {hint})", said.trim_end()))
+}
+
 fn too_large(found: &str) -> Failure {
     Failure::invalid(format!(
         "{found}, the limit is {TEXT_SIZE_MAX} (hint: check that this is the file that is meant)"
     ))
 }
 
-fn read_fault(path: &Path, error: std::io::Error) -> Failure {
+fn read_fault(path: &Path, error: &std::io::Error) -> Failure {
     let failure = match error.kind() {
         ErrorKind::NotFound => Failure::not_found(format!("{error} (hint: check the path)")),
         ErrorKind::IsADirectory => Failure::invalid("is a directory (hint: name a file in it)"),
         ErrorKind::InvalidData => Failure::invalid(
             "is not text in UTF-8 (hint: check that this is the file that is meant)",
         ),
-        _ => Failure::invalid(error),
+        _ => Failure::invalid(format!("{error} (hint: check its owner and its permissions)")),
     };
     failure.about(path.display())
 }

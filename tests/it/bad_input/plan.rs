@@ -67,8 +67,8 @@ fn quantities_that_are_none() {
     replaced("downtime_limit = \"300 ms\"", "downtime_limit = 300")
         .names(&["line", "has no unit"])
         .hints("300 ms");
-    replaced("gap = 0.0", "gap = nan").names(&["digest does not match"]).hints("plan again");
-    replaced("gap = 0.0", "gap = \"small\"").names(&["line", "small"]);
+    replaced("gap = 0.0", "gap = nan # ").names(&["digest does not match"]).hints("plan again");
+    replaced("gap = 0.0", "gap = \"small\" # ").names(&["line", "small"]);
 }
 
 #[test]

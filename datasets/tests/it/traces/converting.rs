@@ -66,5 +66,17 @@ fn nothing_is_overwritten_and_nothing_half_is_read() {
     fs::remove_file(&part).unwrap();
     assert!(of().contains("part-00000.parquet"), "{}", of());
     fs::remove_file(to.join("trace.toml")).unwrap();
-    assert!(of().contains("trace.toml: cannot open"), "{}", of());
+    assert!(of().contains("has no trace.toml: it was not written to its end"), "{}", of());
+}
+
+#[test]
+fn a_conversion_that_fails_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = dir.path().join("planetlab/20110303");
+    fs::create_dir_all(&day).unwrap();
+    fs::write(day.join("vm0"), "5\n101\n").unwrap();
+    let to = dir.path().join("a/b/own");
+    let refused = converting("planetlab", &dir.path().join("planetlab"), &to).unwrap_err();
+    assert!(refused.to_string().contains("vm0"), "{refused}");
+    assert!(!to.exists() && dir.path().join("a/b").is_dir());
 }

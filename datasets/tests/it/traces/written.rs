@@ -1,6 +1,6 @@
 //! Layouts that are no text, SQLite and Parquet, written here as their publishers document them.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 use polars::prelude::{DataFrame, ParquetWriter, df};
 use proptest::prelude::*;
@@ -12,10 +12,18 @@ use whimbrel_core::{
 
 use super::*;
 
+const PACKING: &str = "packing_trace_zone_a_v1.sqlite";
+
+/// The bytes of a small data base. It is made once: that takes longer than reading it.
+static SMALL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let dir = packing("(1, 1, 7, 0, 0.5, 2.5), (2, 1, 8, 1, -7157, NULL), (3, 2, 7, 0, -1, 0.25)");
+    fs::read(dir.path().join(PACKING)).unwrap()
+});
+
 /// A data base with `rows` in the table of requests.
 fn packing(rows: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let base = Connection::open(dir.path().join("packing_trace_zone_a_v1.sqlite")).unwrap();
+    let base = Connection::open(dir.path().join(PACKING)).unwrap();
     base.execute_batch(&format!(
         "CREATE TABLE vmType (id INTEGER, vmTypeId INTEGER, machineId INTEGER, core REAL, \
            memory REAL, hdd REAL, ssd REAL, nic REAL);
@@ -60,6 +68,27 @@ fn packing_is_read_in_batches() {
     let whole = read("azure-packing-2020", dir.path(), &TraceOptions::default()).unwrap();
     assert_eq!(whole.lives.len(), 10_000);
     assert!(whole.lives.is_sorted_by_key(|life| life.begins));
+}
+
+#[test]
+fn packing_whose_pages_are_out_of_order_ends() {
+    let rows: Vec<String> = (0..10_000).map(|n| format!("({n}, 1, 7, 0, {n}e-4, NULL)")).collect();
+    let dir = packing(&rows.join(","));
+    let path = dir.path().join(PACKING);
+    let mut bytes = fs::read(&path).unwrap();
+    // Leaves of tables begin with 13 (SQLite, "Database File Format", 1.6).
+    let leaves: Vec<usize> =
+        (1..bytes.len() / 4096).filter(|page| bytes[page * 4096] == 13).collect();
+    for near_the_end in [false, true] {
+        let at = if near_the_end { leaves.len() - 3 } else { 3 };
+        let (one, two) = (leaves[at] * 4096, leaves[at + 1] * 4096);
+        let page = bytes[one..one + 4096].to_vec();
+        bytes.copy_within(two..two + 4096, one);
+        bytes[two..two + 4096].copy_from_slice(&page);
+        fs::write(&path, &bytes).unwrap();
+        let error = read("azure-packing-2020", dir.path(), &TraceOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("is stored out of order"), "{error}");
+    }
 }
 
 #[test]
@@ -164,9 +193,9 @@ proptest! {
     fn changed_data_bases_are_refused_or_read_soundly(
         places in proptest::collection::vec((0.0..1.0_f64, any::<u8>()), 1..6),
     ) {
-        let dir = packing("(1, 1, 7, 0, 0.5, 2.5), (2, 1, 8, 1, -7157, NULL), (3, 2, 7, 0, -1, 0.25)");
-        let path = dir.path().join("packing_trace_zone_a_v1.sqlite");
-        let mut bytes = fs::read(&path).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(PACKING);
+        let mut bytes = SMALL.clone();
         for (place, byte) in places {
             let at = (place * bytes.len() as f64) as usize;
             bytes[at] = byte;

@@ -1,4 +1,5 @@
-//! `whimbrel dataset`: public traces: which there are, getting, checking and converting them.
+//! `whimbrel dataset`: traces of guests: which public ones there are, getting, checking and converting
+//! them, drawing others, and making telemetry of them.
 //!
 //! Never here: reading a trace's layout, or sending anything anywhere by itself.
 
@@ -19,6 +20,9 @@ mod bar;
 mod check;
 mod convert;
 mod fetch;
+mod place;
+mod source;
+mod synthesize;
 
 /// Arguments of `dataset`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +44,10 @@ enum What {
     Check(check::CheckArguments),
     /// Write a trace in the project's own columnar form
     Convert(convert::ConvertArguments),
+    /// Draw a trace of guests that nobody ran, shaped as a public cloud's are
+    Synthesize(synthesize::SynthesizeArguments),
+    /// Put a trace's guests on hosts: telemetry that whatif, sweep and plan can be asked about
+    Place(place::PlaceArguments),
 }
 
 pub(super) fn run(common: &Common, own: &DatasetArguments) -> Result<Ending, Failure> {
@@ -49,6 +57,8 @@ pub(super) fn run(common: &Common, own: &DatasetArguments) -> Result<Ending, Fai
         What::Fetch(own) => fetch::run(common, own, data),
         What::Check(own) => check::run(common, own, data),
         What::Convert(own) => convert::run(common, own, data),
+        What::Synthesize(own) => synthesize::run(common, own),
+        What::Place(own) => place::run(common, own, data),
     }
 }
 

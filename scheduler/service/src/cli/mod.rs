@@ -134,7 +134,7 @@ enum Verb {
     WhatIf(Box<whatif::WhatIfArguments>),
     /// Ask many such questions, in shards that can be stopped and gone on with
     Sweep(sweep::SweepArguments),
-    /// List, get, check and convert public traces of guests
+    /// List, get, check and convert public traces of guests, draw others, make telemetry of them
     Dataset(dataset::DatasetArguments),
     /// Judge predictions on measured migrations, beside published models
     Evaluate(evaluate::EvaluateArguments),

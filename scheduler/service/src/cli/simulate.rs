@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Failure, advice::Proposal, files};
 
+/// Where scenarios are shown.
+const HINT: &str = "tests/scenarios has more than a hundred scenarios";
+
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SimulateArguments {
@@ -25,7 +28,7 @@ pub(super) struct SimulateArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["snapshot", "telemetry"])]
     scenario: Option<PathBuf>,
     /// Seed of everything that is drawn in a scenario, instead of the file's
-    #[arg(long, requires = "scenario")]
+    #[arg(long, requires = "scenario", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Also print what happened, line by line
     #[arg(long, requires = "scenario")]
@@ -65,7 +68,8 @@ struct ScenarioJson<'a> {
 fn run_scenario(common: &Common, path: &Path, own: &SimulateArguments) -> Result<Ending, Failure> {
     let about = |failure: Failure| failure.about(path.display());
     let text = files::read_text(path)?;
-    let mut scenario: Scenario = toml::from_str(&text).map_err(Failure::invalid).map_err(about)?;
+    let mut scenario: Scenario =
+        toml::from_str(&text).map_err(|e| files::misread(&e, HINT)).map_err(about)?;
     scenario.seed = own.seed.unwrap_or(scenario.seed);
     let report = scenario
         .run(|snapshot, goal| planned(&scenario, snapshot, goal))

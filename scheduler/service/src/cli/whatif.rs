@@ -24,9 +24,6 @@ mod print;
 /// Recorded telemetry that is looked at where nobody names another.
 const DATA: &str = "datasets/recorded";
 
-/// Name of the policy beside recorded telemetry.
-const POLICY_FILE: &str = "policy.toml";
-
 /// Runs where nobody says how many: enough for a 95th percentile that is not simply the worst.
 const SEEDS: u64 = 20;
 
@@ -66,10 +63,10 @@ pub(super) struct WhatIfArguments {
     #[arg(long, value_name = "SPAN")]
     horizon: Option<Span>,
     /// Simulated runs: what bands are of [default: 20]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     seeds: Option<u64>,
     /// Seed of the plan and of the first run [default: 1]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Threads that simulate; one a core by default
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -151,18 +148,7 @@ fn scene(common: &Common, own: &WhatIfArguments, file: &QuestionFile) -> Result<
     }
     let data = source.data.clone().or_else(|| file.data.clone());
     let data = data.unwrap_or_else(|| PathBuf::from(DATA));
-    recorded(common, &data, source.moment.or(file.moment))
-}
-
-/// A moment of recorded telemetry under the policy beside it.
-pub(super) fn recorded(
-    common: &Common,
-    data: &std::path::Path,
-    moment: Option<Timestamp>,
-) -> Result<Scene, Failure> {
-    let beside = data.join(POLICY_FILE);
-    let policy = files::read_policy(beside.is_file().then_some(beside.as_path()))?;
-    Scene::recorded(data, moment, policy, common.model.as_deref())
+    whatif::recorded(&data, source.moment.or(file.moment), common.model.as_deref())
 }
 
 fn question(

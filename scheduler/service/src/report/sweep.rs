@@ -47,11 +47,14 @@ pub fn render_sweep(model: &SweepModel) -> String {
         title: "Policies compared",
         badge: "Simulated, no host was touched",
         lead: format!(
-            "{} of {} traces, {} policies and {} changes, {} of each combination.",
+            "{} of {}, {} and {}, {} of each combination.",
             counted(merged.set.rows.len(), "cell"),
-            axes.traces.len(),
-            axes.policies.len(),
-            axes.changes.len(),
+            counted(axes.traces.len(), "trace"),
+            match axes.policies.len() {
+                1 => "1 policy".to_owned(),
+                more => format!("{more} policies"),
+            },
+            counted(axes.changes.len(), "change"),
             counted(usize::try_from(axes.seeds).unwrap_or(usize::MAX), "run"),
         ),
         command: &model.command,
@@ -222,7 +225,8 @@ fn provenance(merged: &Merged) -> String {
     for (axis, names) in
         [("Trace", &axes.traces), ("Policy", &axes.policies), ("Change", &axes.changes)]
     {
-        facts.extend(names.iter().map(|(name, of)| (format!("{axis} {name}"), of.clone())));
+        let of = |of: &str| if of.is_empty() { NONE.to_owned() } else { of.to_owned() };
+        facts.extend(names.iter().map(|(name, what)| (format!("{axis} {name}"), of(what))));
     }
     let facts = each(facts, |(name, of)| format!("<dt>{}</dt><dd>{}</dd>", esc(&name), esc(&of)));
     format!("<dl class=\"facts\">{facts}</dl>")

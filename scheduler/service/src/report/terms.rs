@@ -35,6 +35,11 @@ pub(crate) fn heading(name: &str) -> String {
     format!("{} <span class=\"unit\">{unit}</span>", esc(&rest.replace('_', " ")))
 }
 
+/// What a value of the term `name` is multiplied by to be in the unit that [`heading`] states.
+pub(crate) fn factor(name: &str) -> f64 {
+    if split(name).1 == "% of the whole" { 100.0 } else { 1.0 }
+}
+
 /// `value` of the term `name`, in the unit that [`heading`] states or with its own.
 pub(crate) fn amount(name: &str, value: f64) -> String {
     match split(name).1 {
@@ -42,8 +47,7 @@ pub(crate) fn amount(name: &str, value: f64) -> String {
             let sign = if value < 0.0 { "−" } else { "" };
             format!("{sign}{}", Bytes::new(value.abs() as u64).human())
         }
-        "% of the whole" => number(value * 100.0),
-        _ => number(value),
+        _ => number(value * factor(name)),
     }
 }
 

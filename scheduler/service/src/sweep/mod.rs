@@ -60,6 +60,11 @@ struct KindOnly {
     kind: String,
 }
 
+/// A file that is no matrix.
+fn misread(error: &toml::de::Error) -> Failure {
+    files::misread(error, "whimbrel sweep --help shows a matrix")
+}
+
 impl Matrix {
     /// Reads the matrix in `path`; `model` predicts, where one is named.
     ///
@@ -68,7 +73,7 @@ impl Matrix {
     pub fn read(path: &Path, model: Option<&Path>) -> Result<Self, Failure> {
         let text = files::read_text(path)?;
         let about = |failure: Failure| failure.about(path.display());
-        let KindOnly { kind } = toml::from_str(&text).map_err(Failure::invalid).map_err(about)?;
+        let KindOnly { kind } = toml::from_str(&text).map_err(|e| misread(&e)).map_err(about)?;
         match kind.as_str() {
             "" | what_if::KIND => {
                 let base = path.parent().unwrap_or(Path::new("."));

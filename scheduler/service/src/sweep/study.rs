@@ -77,7 +77,7 @@ impl StudyMatrix {
     /// # Errors
     /// [`Failure`] naming line and key.
     pub fn parse(text: &str, base: &Path) -> Result<Self, Failure> {
-        let mut matrix: Self = toml::from_str(text).map_err(Failure::invalid)?;
+        let mut matrix: Self = toml::from_str(text).map_err(|e| super::misread(&e))?;
         if let Some(data) = &mut matrix.trace.data {
             *data = base.join(&*data);
         }

@@ -28,9 +28,6 @@ use crate::{
 /// How matrix files call this kind.
 pub(super) const KIND: &str = "what-if";
 
-/// Name of the policy beside recorded telemetry.
-const POLICY_FILE: &str = "policy.toml";
-
 /// A matrix file of this kind.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,7 +91,7 @@ impl WhatIfMatrix {
     /// # Errors
     /// [`Failure`] naming line and key.
     pub fn parse(text: &str, base: &Path) -> Result<Self, Failure> {
-        let mut matrix: Self = toml::from_str(text).map_err(Failure::invalid)?;
+        let mut matrix: Self = toml::from_str(text).map_err(|e| super::misread(&e))?;
         let recordings = matrix.trace.values_mut().map(|recording| &mut recording.data);
         let policies = matrix.policy.values_mut().filter_map(|policy| policy.file.as_mut());
         recordings.chain(policies).for_each(|path| *path = base.join(&*path));
@@ -199,8 +196,6 @@ impl Asking {
         let recording = self.matrix.trace.get(trace).ok_or_else(|| {
             Failure::not_found(format!("trace {trace} is not in the matrix (hint: add it)"))
         })?;
-        let beside = recording.data.join(POLICY_FILE);
-        let policy = files::read_policy(beside.is_file().then_some(beside.as_path()))?;
-        Scene::recorded(&recording.data, recording.moment, policy, self.model.as_deref())
+        whatif::recorded(&recording.data, recording.moment, self.model.as_deref())
     }
 }

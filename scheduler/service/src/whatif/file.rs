@@ -10,6 +10,9 @@ use whimbrel_simulator::whatif::Changes;
 
 use crate::{Failure, files};
 
+/// Where a question is shown.
+const HINT: &str = "whimbrel whatif --help shows a question";
+
 /// A question as its file has it; every key may be left out.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -40,7 +43,7 @@ impl QuestionFile {
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = files::read_text(path)?;
         let mut file: Self =
-            toml::from_str(&text).map_err(|e| Failure::invalid(e).about(path.display()))?;
+            toml::from_str(&text).map_err(|e| files::misread(&e, HINT).about(path.display()))?;
         let base = path.parent().unwrap_or(Path::new("."));
         for place in [&mut file.data, &mut file.policy].into_iter().flatten() {
             *place = base.join(&*place);

@@ -7,8 +7,10 @@
 //! Never here: printing, a change of any host, or an opinion that is not in a figure.
 
 mod answer;
+mod asked;
 pub mod describe;
 mod file;
+mod recorded;
 mod relieve;
 mod stages;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use whimbrel_simulator::{
 
 pub use answer::{Answer, MoveLine, Side, lack};
 pub use file::QuestionFile;
+pub use recorded::recorded;
 pub use stages::Stages;
 pub use trials::jobs_by_default;
 
@@ -71,12 +74,7 @@ pub struct Prepared {
 /// [`Failure`] when the change names what does not exist, or nothing can be planned.
 pub fn prepare(scene: &Scene, question: Question) -> Result<Prepared, Failure> {
     let situation = &scene.situation;
-    if question.seeds == 0 || question.seeds > SEEDS_MAX {
-        return Err(Failure::invalid(format!(
-            "{} seeds, the limits are 1 and {SEEDS_MAX} (hint: 50 make good bands)",
-            question.seeds
-        )));
-    }
+    asked::check(&question)?;
     let policy = question.policy.as_ref().unwrap_or(scene.advisor.policy());
     let advisor = Advisor::new(policy.clone(), scene.advisor.model().clone(), &scene.history);
     let changed = question

@@ -45,6 +45,35 @@ fn exit_codes_say_whether_it_fits() {
 }
 
 #[test]
+fn what_nobody_can_mean_is_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file("question.toml", "colour = 3\n");
+    file("scenario.toml", "");
+    file("matrix.toml", "");
+    let policy = format!("{RECORDED}/policy.toml");
+    for (arguments, part) in [
+        (&["whatif", "--data", RECORDED, "--drain", "h1,h1"][..], "h1 is named twice in drain"),
+        (&["whatif", "--data", RECORDED, "--remove-host", "h1,h2,h1"], "twice in remove_hosts"),
+        (&["whatif", "--data", RECORDED, "--rack", "r1=h1,h1"], "twice in rack r1"),
+        (&["whatif", "--data", RECORDED, "--horizon", "0 s"], "shows nothing"),
+        (&["whatif", "--data", RECORDED, "--moment", "2199-01-01T00:00:00Z"], "no host answered"),
+        (&["whatif", "--data", &policy], "is no directory"),
+        (&["whatif", "question.toml"], "whatif --help"),
+        (&["simulate", "--scenario", "scenario.toml"], "tests/scenarios"),
+        (&["sweep", "run", "matrix.toml"], "sweep --help"),
+        (&["sweep", "merge", "nowhere"], "check the path"),
+        (&["dataset", "convert", "no/such/trace", "--to", "x"], "check the path"),
+        (&["dataset", "convert", ".", "--to", "x"], "--layout"),
+    ] {
+        let output = whimbrel(folder.path(), arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("hint: ") && said.contains(part), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn the_same_question_as_a_file_has_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(

@@ -67,6 +67,12 @@ pub(super) fn run(
         Format::Json => print_json(&checks)?,
         Format::Table => print(&checks),
     }
+    if checks.is_empty() {
+        eprintln!(
+            "nothing to check: no set lies below {} (hint: `whimbrel dataset list` lists them)",
+            data.display()
+        );
+    }
     let good = !checks.is_empty() && checks.iter().all(|check| check.good);
     Ok(if good { Ending::Done } else { Ending::No })
 }

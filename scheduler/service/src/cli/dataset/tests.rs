@@ -62,6 +62,56 @@ fn ways_are_told_and_nothing_is_done() {
 }
 
 #[test]
+fn a_trace_is_drawn_and_placed_and_can_be_asked_about() {
+    let data = tempfile::tempdir().unwrap();
+    let place = |name: &str| data.path().join(name).display().to_string();
+    let (drawn, again, cluster) = (place("deep/drawn"), place("again"), place("cluster"));
+    let words = ["synthesize", "--vms", "200", "--hours", "4", "--seed", "3", "--to"];
+    for to in [&drawn, &again] {
+        assert_eq!(dataset(data.path(), &[&words[..], &[to]].concat()), ExitCode::SUCCESS);
+        assert_eq!(converted(Path::new(to)).unwrap().lives, 200);
+    }
+    let part = "samples/part-00000.parquet";
+    let bytes = |to: &str| fs::read(Path::new(to).join(part)).unwrap();
+    assert_eq!(bytes(&drawn), bytes(&again), "the same seed writes the same");
+    assert_eq!(dataset(data.path(), &[&words[..], &[&drawn]].concat()), ExitCode::from(2));
+
+    // Its own directory needs no --layout.
+    let words = ["place", &drawn, "--hosts", "9", "--from", "2 h", "--lasts", "10 min", "--to"];
+    assert_eq!(dataset(data.path(), &[&words[..], &[&cluster]].concat()), ExitCode::SUCCESS);
+    assert_eq!(dataset(data.path(), &[&words[..], &[&cluster]].concat()), ExitCode::from(2));
+    let scene = crate::whatif::recorded(Path::new(&cluster), None, None).unwrap();
+    let snapshot = &scene.situation.snapshot;
+    assert_eq!(snapshot.hosts.len(), 9);
+    assert!(snapshot.domains.iter().all(|domain| domain.dirty.len() >= 4));
+    assert!(!snapshot.domains.is_empty());
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused_and_leave_nothing() {
+    let data = data();
+    let to = data.path().join("x").display().to_string();
+    for words in [
+        &["synthesize", "--vms", "0"][..],
+        &["synthesize", "--vms", "-5"],
+        &["synthesize", "--vms", "30000000"],
+        &["synthesize", "--vms", "5", "--hours", "NaN"],
+        &["synthesize", "--vms", "5", "--hours", "-1"],
+        &["synthesize", "--vms", "5", "--interval", "0 s"],
+        &["place", "planetlab", "--hosts", "0"],
+        &["place", "planetlab", "--hosts", "1", "--host-memory", "1 MiB"],
+        &["place", "planetlab", "--hosts", "1", "--from", "9 h"],
+        &["place", "/no/such/path", "--hosts", "1"],
+        &["place", "planetlab", "--part", "20990101", "--hosts", "1"],
+        &["convert", "planetlab", "--part", "20990101"],
+    ] {
+        let words = [words, &["--to", &to]].concat();
+        assert_eq!(dataset(data.path(), &words), ExitCode::from(2), "{words:?}");
+        assert!(!Path::new(&to).exists(), "{words:?}");
+    }
+}
+
+#[test]
 fn sets_and_folders_are_converted_once() {
     let data = data();
     let (by_name, by_layout) = (data.path().join("own"), data.path().join("mine"));

@@ -57,7 +57,8 @@ pub(crate) fn panel(name: &str, strips: &[Strip], caption: &str) -> String {
     if rows.is_empty() {
         return format!("<div>{heading}{}</div>", nothing("No run has it."));
     }
-    let all = rows.iter().flat_map(|(_, values)| values.iter().copied());
+    let factor = terms::factor(name);
+    let all = rows.iter().flat_map(|(_, values)| values.iter().map(|value| value * factor));
     let scale = Scale::from_zero(quantity(name), all);
     let ticks = each(scale.ticks(PLOT / text_width(1, 11.0)), |(value, text)| {
         let x = LEFT + scale.place(value) * PLOT;
@@ -77,9 +78,10 @@ pub(crate) fn panel(name: &str, strips: &[Strip], caption: &str) -> String {
 }
 
 fn draw(name: &str, label: &str, values: &[f64], scale: &Scale, y: f64) -> String {
+    let place = |value: f64| scale.place(value * terms::factor(name));
     let mut bins = [0usize; BINS];
     for value in values {
-        bins[((scale.place(*value) * BINS as f64) as usize).min(BINS - 1)] += 1;
+        bins[((place(*value) * BINS as f64) as usize).min(BINS - 1)] += 1;
     }
     let most = bins.iter().copied().max().unwrap_or(1).max(1) as f64;
     let width = PLOT / BINS as f64;
@@ -94,7 +96,7 @@ fn draw(name: &str, label: &str, values: &[f64], scale: &Scale, y: f64) -> Strin
         )
     });
     let (least, median, p95) = (at_rank(values, 0.0), at_rank(values, 0.5), at_rank(values, 0.95));
-    let x = |value: f64| LEFT + scale.place(value) * PLOT;
+    let x = |value: f64| LEFT + place(value) * PLOT;
     let text = band_in_words(name, [least, median, p95]);
     format!(
         "<g><title>{full}: {runs} runs</title>\
@@ -171,5 +173,7 @@ mod tests {
         assert!(page.contains("&lt;p&gt;: 1 runs") && !page.contains("NaN"), "{page}");
         assert!(panel("sent_bytes", &[strip(&[])], "c").contains("No run has it"));
         assert!(!panel("moves", &[strip(&[0.0, 0.0])], "c").contains("NaN"));
+        let shares = panel("loss_share", &[strip(&[0.2, 0.4])], "c");
+        assert!(shares.contains(">40</text>") && !shares.contains(">0.4</text>"), "{shares}");
     }
 }
