@@ -59,7 +59,7 @@ fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
         .bold_line_style(GREY.mix(0.4))
         .x_desc(counts)
         .y_desc("CPU seconds")
-        .x_label_formatter(&|size| format!("{size:.0}"))
+        .x_label_formatter(&|size| label(*size))
         .y_label_formatter(&|seconds| format!("{seconds}"))
         .draw()?;
     let costliest = curves.iter().filter_map(|curve| curve.points.first());
@@ -86,6 +86,12 @@ fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
         .background_style(WHITE.mix(0.8))
         .draw()?;
     Ok(())
+}
+
+/// A size where there is room for it: 1, 2 or 5 of a power of ten.
+fn label(size: f64) -> String {
+    let text = format!("{size:.0}");
+    if text.starts_with(['1', '2', '5']) { text } else { String::new() }
 }
 
 fn key((x, y): (i32, i32), ink: RGBColor) -> PathElement<(i32, i32)> {
