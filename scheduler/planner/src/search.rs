@@ -18,7 +18,7 @@ use crate::{
     view::Occupancy,
 };
 use draft::Draft;
-use problem::{Choice, Cut};
+use problem::Cut;
 use seed::Incumbent;
 use solve::Answer;
 
@@ -56,7 +56,7 @@ pub(crate) enum Dead {
 }
 
 /// The best placement within `scope` that can be reached; from `seed` where the problem is small
-/// enough for one, or nothing came of the bound's dream.
+/// enough for one, or nothing that can be reached came of the bound's dream.
 ///
 /// A placement that cannot be reached, or only by a detour, is cut off and the next best is asked
 /// for; a detour has its price, so the cheaper of the two wins.
@@ -69,32 +69,29 @@ pub(crate) fn search<'a>(
     let bound = relaxed.as_ref().map(|relaxed| relaxed.bound);
     let pieces = context.contention.pieces();
     let whole = scope.decisions(context.view).saturating_mul(pieces) <= WORK_MAX;
-    let mut starts: Vec<Incumbent> = Vec::new();
+    let mut known = None;
     if let Some(mut draft) = relaxed.and_then(|relaxed| seed::round(context, scope, &relaxed)) {
         local::improve(&mut draft);
-        starts.push(Incumbent::of(draft));
+        known = route(context, scope, &Incumbent::of(draft));
     }
-    if (whole || starts.is_empty())
+    // Moves of the seed are known to be possible one by one, which the better ones need not be.
+    if (whole || known.is_none())
         && let Some(mut draft) = seed()
     {
-        starts.push(Incumbent::of(draft.clone()));
+        known = better(known, route(context, scope, &Incumbent::of(draft.clone())));
         local::improve(&mut draft);
-        starts.push(Incumbent::of(draft));
-    }
-    let mut greedy = None;
-    for start in &starts {
-        greedy = better(greedy, route(context, scope, start));
+        known = better(known, route(context, scope, &Incumbent::of(draft)));
     }
     let proven = |route: &Route| bound.is_some_and(|bound| gap(route.value, bound) <= solve::GAP);
-    if !whole || greedy.as_ref().is_some_and(proven) {
+    if !whole || known.as_ref().is_some_and(proven) {
         let found_by = "local search".to_owned();
-        let decision = greedy.map(|route| {
+        let decision = known.map(|route| {
             let gap = bound.map(|bound| gap(route.value, bound));
             route.decision(found_by, gap)
         });
         return decision.ok_or(Dead::NoPlacement { proven: false });
     }
-    exact(context, scope, greedy, bound)
+    exact(context, scope, known, bound)
 }
 
 /// Hands the whole problem to the solver; the better of its answer and `known`.
@@ -104,14 +101,14 @@ fn exact(
     known: Option<Route>,
     relaxed: Option<f64>,
 ) -> Result<Decision, Dead> {
-    let choice = Choice::whole(context, scope);
+    let options = problem::options(context, scope);
     let start = known.as_ref().map(|route| route.place.clone());
     let mut cuts: Vec<Cut> = Vec::new();
     let mut bound = relaxed;
     let mut best: Option<Route> = None;
     let mut dead = Dead::NoPlacement { proven: false };
     while cuts.len() <= CUTS_MAX {
-        let solved = match solve::solve(context, scope, &choice, (start.as_deref(), &cuts)) {
+        let solved = match solve::solve(context, scope, &options, (start.as_deref(), &cuts)) {
             Answer::Found(solved) => solved,
             Answer::Infeasible if cuts.is_empty() => {
                 dead = Dead::NoPlacement { proven: true };

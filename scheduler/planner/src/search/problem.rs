@@ -21,7 +21,7 @@ use good_lp::{
 use crate::{
     contention::{Curve, Load},
     scope::{BROKEN_RULE_SECONDS, Context, Scope, scattered, scattered_now},
-    view::{Group, Occupancy},
+    view::Group,
 };
 
 /// Memory is in GiB here, so that all coefficients are within a few orders of magnitude.
@@ -30,34 +30,17 @@ const GIB: f64 = (1u64 << 30) as f64;
 /// A placement that must not come out again: these VMs on these hosts together.
 pub(crate) type Cut = Vec<(usize, usize)>;
 
-/// What a program may decide; everything else stays where `base` has it.
-pub(crate) struct Choice {
-    /// Where each VM that it moves may end, with its price there, home included if it may stay.
-    pub(crate) options: BTreeMap<usize, BTreeMap<usize, f64>>,
-    /// Where everything is that it does not move.
-    pub(crate) base: Occupancy,
-}
+/// Where each VM that may move may end, with its price there, home included if it may stay.
+/// Everything else stays where it is.
+pub(crate) type Options = BTreeMap<usize, BTreeMap<usize, f64>>;
 
-impl Choice {
-    /// Every VM of `scope` to every host.
-    pub(crate) fn whole(context: &Context<'_>, scope: &Scope) -> Self {
+/// The options that `scope` leaves.
+pub(crate) fn options(context: &Context<'_>, scope: &Scope) -> Options {
+    let places = |vm: usize| {
         let hosts = 0..context.view.hosts.len();
-        Self::among(context, scope, context.start.clone(), scope.vms(), |_| hosts.clone())
-    }
-
-    /// `vms` to the hosts that `hosts` says for each.
-    pub(crate) fn among<H: Iterator<Item = usize>>(
-        context: &Context<'_>,
-        scope: &Scope,
-        base: Occupancy,
-        vms: impl Iterator<Item = usize>,
-        hosts: impl Fn(usize) -> H,
-    ) -> Self {
-        let places = |vm: usize| {
-            hosts(vm).filter_map(|host| Some((host, context.price(scope, vm, host)?))).collect()
-        };
-        Self { options: vms.map(|vm| (vm, places(vm))).collect(), base }
-    }
+        hosts.filter_map(|host| Some((host, context.price(scope, vm, host)?))).collect()
+    };
+    scope.vms().map(|vm| (vm, places(vm))).collect()
 }
 
 /// The program with the meaning of its columns.
@@ -69,16 +52,16 @@ pub(crate) struct Problem {
     pub(crate) start: Option<Vec<f64>>,
 }
 
-/// The program of `choice`, which excludes `cuts`, with `incumbent` as its first solution.
+/// The program of `options`, which excludes `cuts`, with `incumbent` as its first solution.
 pub(crate) fn build(
     context: &Context<'_>,
-    choice: &Choice,
+    options: &Options,
     incumbent: Option<&[usize]>,
     cuts: &[Cut],
 ) -> Problem {
     let mut builder = Builder {
         context,
-        choice,
+        options,
         incumbent,
         variables: ProblemVariables::new(),
         start: Vec::new(),
@@ -114,7 +97,7 @@ pub(crate) fn build(
 
 struct Builder<'a> {
     context: &'a Context<'a>,
-    choice: &'a Choice,
+    options: &'a Options,
     incumbent: Option<&'a [usize]>,
     variables: ProblemVariables,
     start: Vec<f64>,
@@ -129,7 +112,7 @@ impl Builder<'_> {
     }
 
     fn movable(&self, vm: usize) -> bool {
-        self.choice.options.contains_key(&vm)
+        self.options.contains_key(&vm)
     }
 
     /// A yes-or-no or continuous column from 0 with its value in the incumbent.
@@ -140,8 +123,7 @@ impl Builder<'_> {
     }
 
     fn decisions(&mut self) {
-        let choice = self.choice;
-        for (&vm, places) in &choice.options {
+        for (&vm, places) in self.options {
             let mut one = Expression::default();
             for (&host, &price) in places {
                 let x = self.column(true, |place| f64::from(u8::from(place[vm] == host)));
@@ -155,8 +137,7 @@ impl Builder<'_> {
 
     /// Movable VMs that may end on `host`, with their decisions.
     fn candidates(&self, host: usize) -> Vec<(usize, Variable)> {
-        let here =
-            self.choice.options.keys().filter_map(|&vm| Some((vm, *self.x.get(&(vm, host))?)));
+        let here = self.options.keys().filter_map(|&vm| Some((vm, *self.x.get(&(vm, host))?)));
         here.collect()
     }
 
@@ -165,10 +146,10 @@ impl Builder<'_> {
         if candidates.is_empty() {
             return;
         }
-        let (view, base) = (self.context.view, &self.choice.base);
-        let (mut memory, mut vcpus) = base.used(host);
-        let mut fixed = Load::of(view, base, host);
-        for &vm in self.choice.options.keys().filter(|&&vm| base.place[vm] == host) {
+        let (view, start) = (self.context.view, self.context.start);
+        let (mut memory, mut vcpus) = start.used(host);
+        let mut fixed = Load::of(view, start, host);
+        for &vm in self.options.keys().filter(|&&vm| view.vms[vm].home == host) {
             memory = memory.saturating_sub(view.vms[vm].memory());
             vcpus = vcpus.saturating_sub(view.vms[vm].vcpus());
             fixed = fixed.plus(Load::by(view, vm, host), -1.0);
@@ -205,9 +186,7 @@ impl Builder<'_> {
                 come.add_mul(1, x);
             }
         }
-        let came = |vm: usize| view.vms[vm].home != host && !self.movable(vm);
-        let taken = (0..view.vms.len()).any(|vm| self.choice.base.place[vm] == host && came(vm));
-        if taken || self.context.start.within(view, host, (0, 0)) {
+        if self.context.start.within(view, host, (0, 0)) {
             self.rows.push(gib.leq(free.0));
             self.rows.push(vcpus.leq(free.1));
             return;
@@ -258,9 +237,8 @@ impl Builder<'_> {
         for host in 0..self.context.view.hosts.len() {
             let arriving = usize::from(group.arriving.contains(&host));
             let now = arriving + group.vms.iter().filter(|vm| home(vm) == host).count();
-            let base = |vm: &&usize| self.choice.base.place[**vm] == host;
-            let fixed =
-                arriving + group.vms.iter().filter(|vm| base(vm) && !self.movable(**vm)).count();
+            let fixed = arriving
+                + group.vms.iter().filter(|vm| home(vm) == host && !self.movable(**vm)).count();
             let (mut stay, mut come) = (Expression::default(), Expression::default());
             for &vm in &group.vms {
                 if let Some(&x) = self.x.get(&(vm, host)) {
@@ -293,7 +271,7 @@ impl Builder<'_> {
             .vms
             .iter()
             .filter(|&&vm| !self.movable(vm))
-            .map(|&vm| self.choice.base.place[vm])
+            .map(|&vm| self.home(vm))
             .chain(group.arriving.iter().copied())
             .collect();
         let apart_now = scattered_now(self.context.view, group);
@@ -337,13 +315,7 @@ impl Builder<'_> {
                 moves.add_mul(1, x);
             }
         }
-        let base = &self.choice.base.place;
-        let others = base
-            .iter()
-            .enumerate()
-            .filter(|&(vm, &host)| host != self.home(vm) && !self.movable(vm));
-        let limit = f64::from(self.context.view.policy.limits.moves_max);
-        self.rows.push(moves.leq(limit - others.count() as f64));
+        self.rows.push(moves.leq(self.context.view.policy.limits.moves_max));
     }
 
     fn cut(&mut self, cut: &Cut) {

@@ -6,7 +6,7 @@
 
 use highs::HighsModelStatus;
 
-use super::problem::{self, Choice, Cut, Problem};
+use super::problem::{self, Cut, Options, Problem};
 use crate::scope::{Context, Scope};
 
 /// Branch-and-bound nodes after which the best solution so far is taken: many for problems of up to
@@ -41,14 +41,14 @@ pub(crate) struct Solved {
     pub(crate) slack_seconds: Option<f64>,
 }
 
-/// Solves `choice` within `scope` from `incumbent` without `cuts`.
+/// Solves `options`, those of `scope`, from `incumbent` without `cuts`.
 pub(crate) fn solve(
     context: &Context<'_>,
     scope: &Scope,
-    choice: &Choice,
+    options: &Options,
     (incumbent, cuts): (Option<&[usize]>, &[Cut]),
 ) -> Answer {
-    let Problem { program, decisions, start } = problem::build(context, choice, incumbent, cuts);
+    let Problem { program, decisions, start } = problem::build(context, options, incumbent, cuts);
     let Ok(mut model) = program.try_into_inner() else { return Answer::Nothing };
     let seed = i32::try_from(context.seed % (i32::MAX as u64)).unwrap_or(0);
     let nodes_max = if decisions.len() <= SMALL { NODES_MAX_SMALL } else { NODES_MAX_LARGE };
@@ -75,7 +75,7 @@ pub(crate) fn solve(
         return Answer::Infeasible;
     }
     let solution = solved.get_solution();
-    let mut place = choice.base.place.clone();
+    let mut place = context.view.present();
     for (&(vm, host), &column) in &decisions {
         if solution.columns().get(column).is_some_and(|value| *value > 0.5) {
             place[vm] = host;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use whimbrel_core::{
     plan::{Goal, Plan},
-    units::{MilliCores, Share},
+    units::{MilliCores, Share, Span},
 };
 
 use crate::{properties::some_cluster, support::*};
@@ -63,6 +63,25 @@ fn a_host_of_hundreds_is_drained_with_a_gap() {
     assert_eq!(cluster.faults(&plan), Vec::<String>::new());
     assert_eq!(plan.moves().count(), 12);
     assert!(plan.report.gap.unwrap() <= 0.05, "{:?}", plan.report.gap);
+}
+
+#[test]
+fn what_only_exchanges_without_room_could_mend_is_left_alone() {
+    let names: Vec<String> = (0..80).map(|host| format!("h{host:02}")).collect();
+    let mut cluster = Cluster::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    cluster.policy.limits.moves_max = 100_000;
+    // So long that an exchange would pay, if there were a way to it.
+    cluster.policy.balance.horizon = Span::from_seconds(24 * 3600);
+    for (host, name) in names.iter().enumerate() {
+        for vm in 0..2 {
+            let cores = if host % 2 == 0 { 5.0 } else { 0.1 };
+            cluster.push(&format!("v{host:02}-{vm}"), name, 50, cores);
+        }
+    }
+    cluster.snapshot.normalise();
+    let plan = cluster.plan(Goal::Balance).unwrap();
+    assert_eq!(cluster.faults(&plan), Vec::<String>::new());
+    assert!(plan.is_empty(), "every host is full");
 }
 
 #[test]
