@@ -1,5 +1,5 @@
 //! What a plan costs, from the request to the sealed plan: predictions of the real predictor,
-//! search, proof of the gap, and ordering into waves.
+//! search, proof of the gap, and ordering.
 
 use std::{hint::black_box, time::Duration};
 

@@ -10,7 +10,7 @@ use whimbrel_core::{
     VmId,
     cluster::DirtyReading,
     digest::Digest,
-    plan::{Parent, PlanReport, Reason, Wave},
+    plan::{AtOnce, Parent, PlanReport, Reason},
     predict::{MigrationRequest, PredictError},
     settings::QemuVersion,
     units::{Bytes, MilliCores, Span, Timestamp},
@@ -96,27 +96,33 @@ impl Cluster {
         }
     }
 
-    /// Moves every VM to the next host, one from each host at a time, whether or not that is of
-    /// any use.
+    /// Moves every VM to the next host, one from each host at a time, each once its target has sent
+    /// one on, whether or not that is of any use.
     ///
     /// # Errors
     /// [`PredictError`] of a VM that cannot be predicted.
     pub fn rotate(&self, predictor: &dyn Predictor) -> Result<Plan, PredictError> {
         let hosts: Vec<&HostId> = self.snapshot.hosts.keys().collect();
-        let mut waves: Vec<Wave> = Vec::new();
-        let mut left = vec![0; hosts.len()];
+        let mut moves: Vec<Move> = Vec::new();
+        // The moves that left each host.
+        let mut left: Vec<Vec<u32>> = vec![Vec::new(); hosts.len()];
         for domain in &self.snapshot.domains {
             let from = hosts.iter().position(|host| **host == domain.host).unwrap_or_default();
-            let wave = left[from];
-            left[from] += 1;
-            if wave == waves.len() {
-                waves.push(Wave { moves: Vec::new() });
-            }
-            waves[wave].moves.push(Move {
+            let to = (from + 1) % hosts.len();
+            let turn = left[from].len();
+            let before = turn.checked_sub(1);
+            let mut after: Vec<u32> =
+                [from, to].iter().filter_map(|&host| left[host].get(before?).copied()).collect();
+            after.sort_unstable();
+            after.dedup();
+            left[from].push(u32::try_from(moves.len()).unwrap_or(u32::MAX));
+            moves.push(Move {
                 vm: domain.vm.clone(),
                 uuid: domain.uuid.clone(),
                 from: domain.host.clone(),
-                to: hosts[(from + 1) % hosts.len()].clone(),
+                to: hosts[to].clone(),
+                after,
+                begins: Span::ZERO,
                 timeout: Span::from_seconds(600),
                 reason: Reason::HostDrained,
                 settings: self.policy.migration.clone(),
@@ -135,7 +141,8 @@ impl Cluster {
             makespan: Span::ZERO,
             terms: Vec::new(),
         };
-        Ok(Plan::seal(Self::drain(), parent, report, waves, Vec::new()))
+        let at_once = AtOnce { per_host: 2, total: u32::MAX };
+        Ok(Plan::seal(Self::drain(), parent, report, (at_once, moves), Vec::new()))
     }
 }
 
@@ -186,7 +193,7 @@ mod tests {
         let plan = whimbrel_planner::plan(&cluster.request(Goal::Balance, &predictor)).unwrap();
         assert!(!plan.is_empty(), "nothing to balance");
         let plan = cluster.rotate(&predictor).unwrap();
-        assert_eq!((plan.waves.len(), plan.moves().count()), (3, 9));
+        assert_eq!(plan.moves().count(), 9);
         let outcome = simulate(&plan, &cluster.snapshot, &SimulationOptions::default()).unwrap();
         assert_eq!((outcome.arrived(), outcome.violations.as_slice()), (9, [].as_slice()));
     }

@@ -21,7 +21,7 @@ fn plan_with_long_numbers(place: &Place) -> Plan {
     };
     let mut report = plan.report.clone();
     report.terms = (0..2000).map(term).collect();
-    Plan::seal(plan.goal, plan.parent, report, plan.waves, plan.stays)
+    Plan::seal(plan.goal, plan.parent, report, (plan.at_once, plan.moves), plan.stays)
 }
 
 #[test]

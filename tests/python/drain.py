@@ -91,7 +91,7 @@ def print_plan(pb, response):
     for move in plan.moves:
         cost = move.predicted
         print(
-            f"  wave {move.wave + 1}  {move.vm}: {move.from_host} -> {move.to_host}"
+            f"  at {move.begins_micros / 1e6:.1f} s  {move.vm}: {move.from_host} -> {move.to_host}"
             f"  total {band(cost.total_time_micros, seconds)}"
             f"  bytes {band(cost.transferred_bytes, mebibytes)}"
             f"  downtime {band(cost.downtime_micros, milliseconds)}"

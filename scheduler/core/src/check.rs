@@ -1,23 +1,28 @@
 //! The independent checker: replays a plan on its snapshot without any of the planner's code.
 //!
-//! It walks the waves in order. While a wave runs, each of its VMs counts at both ends, for
-//! memory and for rules, because that is where it may be. It decides whether a plan may run; it
-//! never mends one.
+//! It walks the moves in order and asks of each who may be on its target when it begins, however
+//! long the other moves take: a VM counts at both ends of its move, and it counts as gone only for
+//! moves that wait for its going. It decides whether a plan may run; it never mends one.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     cluster::{Domain, DomainState, HostState, PlacementError, Snapshot},
     digest::Digest,
     ids::{HostId, VmId},
-    plan::{Goal, Move, Plan, PlanError, Wave},
+    plan::{Goal, Move, Plan, PlanError},
     policy::{Policy, Rule},
     units::{Bytes, Timestamp},
 };
 
 mod note;
+mod presence;
 
 pub use note::{Note, Problem, Severity};
+use presence::Presence;
 
 /// Every note on `plan`; it may run when none is fatal.
 ///
@@ -38,8 +43,17 @@ pub fn check(
     let mut replay = Replay::new(snapshot, policy)?;
     replay.parents(plan, now);
     let before = replay.broken_rules();
-    for (index, wave) in plan.waves.iter().enumerate() {
-        replay.wave(index, wave);
+    replay.at_once(plan);
+    let presence = Presence::new(plan, &replay.place);
+    for (index, one) in plan.moves.iter().enumerate() {
+        replay.one_move(one);
+        replay.waits(index, plan, &presence);
+        let present: BTreeSet<&VmId> = presence.at(&one.to, index).collect();
+        replay.capacity_with(one, &present);
+        replay.rules_with(one, &present);
+        if let Some((vm, _)) = replay.domains.get_key_value(&one.vm) {
+            replay.place.insert(vm, &one.to);
+        }
     }
     replay.end(plan, &before);
     Ok(replay.notes)
@@ -67,6 +81,8 @@ struct Replay<'a> {
     policy: &'a Policy,
     domains: BTreeMap<&'a VmId, &'a Domain>,
     place: BTreeMap<&'a VmId, &'a HostId>,
+    /// Domains that arrive on each host by migrations outside the plan.
+    incoming: BTreeMap<&'a HostId, Vec<&'a Domain>>,
     notes: Vec<Note>,
 }
 
@@ -74,7 +90,11 @@ impl<'a> Replay<'a> {
     fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Result<Self, PlacementError> {
         let domains = snapshot.placement()?;
         let place = domains.iter().map(|(vm, domain)| (*vm, &domain.host)).collect();
-        Ok(Self { snapshot, policy, domains, place, notes: Vec::new() })
+        let mut incoming: BTreeMap<&HostId, Vec<&Domain>> = BTreeMap::new();
+        for domain in snapshot.domains.iter().filter(|d| d.state == DomainState::Incoming) {
+            incoming.entry(&domain.host).or_default().push(domain);
+        }
+        Ok(Self { snapshot, policy, domains, place, incoming, notes: Vec::new() })
     }
 
     fn note(&mut self, subject: impl fmt::Display, problem: Problem) {
@@ -92,22 +112,33 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn wave(&mut self, index: usize, wave: &'a Wave) {
-        let name = format!("wave {}", index + 1);
-        let mut moved: BTreeMap<&VmId, &Move> = BTreeMap::new();
-        for one in &wave.moves {
-            self.one_move(one);
-            if moved.insert(&one.vm, one).is_some() {
-                self.note(&one.vm, Problem::MovedTwiceInWave);
-            }
+    /// The plan may not run more moves at one time than the policy lets it.
+    fn at_once(&mut self, plan: &Plan) {
+        let limits = &self.policy.limits;
+        let (count, limit) = (plan.at_once.per_host, limits.migrations_per_host);
+        if count > limit {
+            self.note("plan", Problem::TooManyAtHost { count, limit });
         }
-        self.concurrency(&name, wave);
-        self.capacity_with(&name, &moved);
-        self.rules_with(&moved);
-        for one in &wave.moves {
-            if let Some((vm, _)) = self.domains.get_key_value(&one.vm) {
-                self.place.insert(vm, &one.to);
-            }
+        let (count, limit) = (plan.at_once.total, limits.migrations_total);
+        if count > limit {
+            self.note("plan", Problem::TooManyAtOnce { count, limit });
+        }
+        if count == 0 || plan.at_once.per_host == 0 {
+            self.note("plan", Problem::NoneAtOnce);
+        }
+    }
+
+    /// What a move waits for comes before it, its VM's move before it included.
+    fn waits(&mut self, index: usize, plan: &Plan, presence: &Presence<'_>) {
+        let one = &plan.moves[index];
+        let ascending = one.after.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || one.after.last().is_some_and(|&last| last as usize >= index) {
+            self.note(&one.vm, Problem::WaitsForLater);
+        }
+        if let Some(earlier) = presence.move_before(index)
+            && !presence::waits_for(one, earlier)
+        {
+            self.note(&one.vm, Problem::DoesNotWaitForItself);
         }
     }
 
@@ -151,87 +182,43 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn concurrency(&mut self, name: &str, wave: &Wave) {
-        let mut per_host: BTreeMap<&HostId, u32> = BTreeMap::new();
-        for one in &wave.moves {
-            *per_host.entry(&one.from).or_default() += 1;
-            *per_host.entry(&one.to).or_default() += 1;
+    /// Memory and vCPUs of the target with everybody who may be there.
+    fn capacity_with(&mut self, one: &Move, present: &BTreeSet<&VmId>) {
+        let Some(host) = self.snapshot.hosts.get(&one.to) else {
+            return;
+        };
+        let here = present.iter().filter_map(|vm| self.domains.get(*vm).copied());
+        // Strangers on their way in hold memory too.
+        let arriving = self.incoming.get(&one.to).into_iter().flatten().copied();
+        let (mut memory, mut vcpus) = (Bytes::ZERO, 0u64);
+        for domain in here.chain(arriving) {
+            memory += domain.memory;
+            vcpus += u64::from(domain.vcpus);
         }
-        let limits = &self.policy.limits;
-        let (per_host_max, total_max) = (limits.migrations_per_host, limits.migrations_total);
-        for (host, count) in per_host {
-            if count > per_host_max {
-                self.note(
-                    name,
-                    Problem::TooManyAtHost { host: host.clone(), count, limit: per_host_max },
-                );
-            }
+        let usable = 1.0 - self.policy.limits.memory_reserve.get();
+        let limit = Bytes::new((host.memory.as_f64() * usable) as u64);
+        if memory > limit {
+            self.note(&one.vm, Problem::MemoryOver { host: one.to.clone(), memory, limit });
         }
-        let count = u32::try_from(wave.moves.len()).unwrap_or(u32::MAX);
-        if count > total_max {
-            self.note(name, Problem::TooManyAtOnce { count, limit: total_max });
-        }
-    }
-
-    /// Memory and vCPUs of every host that receives in this wave, with its arrivals and without
-    /// any departure.
-    fn capacity_with(&mut self, name: &str, moved: &BTreeMap<&VmId, &Move>) {
-        let mut receivers: Vec<&HostId> = moved.values().map(|one| &one.to).collect();
-        receivers.sort_unstable();
-        receivers.dedup();
-        for id in receivers {
-            let Some(host) = self.snapshot.hosts.get(id) else {
-                continue;
-            };
-            let here = self.domains.values().filter(|d| {
-                self.place.get(&d.vm).is_some_and(|place| *place == id)
-                    || moved.get(&d.vm).is_some_and(|one| one.to == *id)
-            });
-            // Strangers on their way in hold memory too.
-            let arriving = self
-                .snapshot
-                .domains
-                .iter()
-                .filter(|d| d.host == *id && d.state == DomainState::Incoming);
-            let (mut memory, mut vcpus) = (Bytes::ZERO, 0u64);
-            for domain in here.copied().chain(arriving) {
-                memory += domain.memory;
-                vcpus += u64::from(domain.vcpus);
-            }
-            let usable = 1.0 - self.policy.limits.memory_reserve.get();
-            let memory_limit = Bytes::new((host.memory.as_f64() * usable) as u64);
-            let vcpu_limit = host.cpu.as_cores_f64() * self.policy.limits.cpu_overcommit;
-            if memory > memory_limit {
-                self.note(
-                    name,
-                    Problem::MemoryOver { host: id.clone(), memory, limit: memory_limit },
-                );
-            }
-            if vcpus as f64 > vcpu_limit {
-                self.note(name, Problem::VcpusOver { host: id.clone(), vcpus, limit: vcpu_limit });
-            }
+        let limit = host.cpu.as_cores_f64() * self.policy.limits.cpu_overcommit;
+        if vcpus as f64 > limit {
+            self.note(&one.vm, Problem::VcpusOver { host: one.to.clone(), vcpus, limit });
         }
     }
 
-    /// Rules that a wave breaks while it runs: arrivals against everything that is or comes there.
-    fn rules_with(&mut self, moved: &BTreeMap<&VmId, &Move>) {
-        for one in moved.values() {
-            for rule in &self.policy.rules {
-                let broken = match rule {
-                    Rule::AntiAffinity { vms, .. } if vms.contains(&one.vm) => {
-                        vms.iter().any(|other| {
-                            *other != one.vm
-                                && (self.place.get(other).is_some_and(|place| **place == one.to)
-                                    || moved.get(other).is_some_and(|m| m.to == one.to))
-                        })
-                    }
-                    _ => !rule.allows(&one.vm, &one.to),
-                };
-                if broken {
-                    let problem =
-                        Problem::BreaksRule { rule: rule.name().to_owned(), host: one.to.clone() };
-                    self.notes.push(Note { subject: one.vm.to_string(), problem });
+    /// Rules that an arrival breaks beside everybody who may be there.
+    fn rules_with(&mut self, one: &Move, present: &BTreeSet<&VmId>) {
+        for rule in &self.policy.rules {
+            let broken = match rule {
+                Rule::AntiAffinity { vms, .. } if vms.contains(&one.vm) => {
+                    vms.iter().any(|other| *other != one.vm && present.contains(other))
                 }
+                _ => !rule.allows(&one.vm, &one.to),
+            };
+            if broken {
+                let problem =
+                    Problem::BreaksRule { rule: rule.name().to_owned(), host: one.to.clone() };
+                self.notes.push(Note { subject: one.vm.to_string(), problem });
             }
         }
     }

@@ -103,7 +103,7 @@ name! {
 }
 
 impl OrderId {
-    /// The order for the move at `index` (counted through all waves from 0) of `plan`.
+    /// The order for the move at `index` (counted from 0) of `plan`.
     pub fn of(plan: &PlanId, index: usize) -> Self {
         Self(format!("{plan}:{index}"))
     }

@@ -1,7 +1,8 @@
-//! A plan: moves in waves, with their predicted cost, their reasons and their parents.
+//! A plan: moves in order, with what each waits for, their predicted cost, reasons and parents.
 //!
 //! A plan is a value. Planning changes nothing; execution chooses nothing: every setting and
-//! time-out is in here. It names the snapshot and the policy that it was made from by digest, and
+//! time-out is in here. Moves stream: in the plan's order each begins as soon as the moves that it
+//! waits for have arrived and both of its hosts have a slot free. It names the snapshot and the policy that it was made from by digest, and
 //! carries a digest of itself, so that an edited plan is refused.
 
 use std::fmt;
@@ -18,11 +19,12 @@ use crate::{
 };
 
 mod reason;
+mod timing;
 
 pub use reason::{Reason, Term};
 
 /// The plan format that this version writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What a plan is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ pub enum Goal {
     Balance,
 }
 
-/// Moves in waves, with reasons and parents.
+/// Moves in order, with reasons and parents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -51,9 +53,11 @@ pub struct Plan {
     pub parent: Parent,
     /// The objective's terms before and after, and how near to the optimum.
     pub report: PlanReport,
-    /// Moves in order: a wave begins when every move of the one before has ended.
-    #[serde(rename = "wave", default)]
-    pub waves: Vec<Wave>,
+    /// How many moves may run at one time.
+    pub at_once: AtOnce,
+    /// Moves in the order in which they are begun.
+    #[serde(rename = "move", default)]
+    pub moves: Vec<Move>,
     /// VMs that stay although the goal could have moved them, each with its reason.
     #[serde(default)]
     pub stays: Vec<Stay>,
@@ -87,13 +91,14 @@ pub struct PlanReport {
     pub terms: Vec<Term>,
 }
 
-/// Moves that run side by side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How many moves of a plan may run at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wave {
-    /// The moves, ordered by VM.
-    #[serde(rename = "move")]
-    pub moves: Vec<Move>,
+pub struct AtOnce {
+    /// That leave or enter one host.
+    pub per_host: u32,
+    /// In the cluster.
+    pub total: u32,
 }
 
 /// One VM from one host to another.
@@ -108,6 +113,12 @@ pub struct Move {
     pub from: HostId,
     /// Where it goes.
     pub to: HostId,
+    /// Places in the plan, counted from 0, of the moves that must have arrived before this one
+    /// begins: they make the room that it takes. Ascending, each before its own place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<u32>,
+    /// When it is expected to begin, counted from the plan's begin; nothing waits for this time.
+    pub begins: Span,
     /// Given up after this, and cancelled while that is possible.
     pub timeout: Span,
     /// Why it moves.
@@ -156,18 +167,19 @@ impl Plan {
         goal: Goal,
         parent: Parent,
         report: PlanReport,
-        waves: Vec<Wave>,
+        schedule: (AtOnce, Vec<Move>),
         stays: Vec<Stay>,
     ) -> Self {
-        let unsealed = Digest::of_bytes(b"");
-        let mut plan =
-            Self { format: FORMAT, digest: unsealed, goal, parent, report, waves, stays };
+        let digest = Digest::of_bytes(b"");
+        let (at_once, moves) = schedule;
+        let mut plan = Self { format: FORMAT, digest, goal, parent, report, at_once, moves, stays };
         plan.digest = plan.computed_digest();
         plan
     }
 
     fn computed_digest(&self) -> Digest {
-        Digest::of(&(self.format, &self.goal, &self.parent, &self.report, &self.waves, &self.stays))
+        let schedule = (&self.at_once, &self.moves);
+        Digest::of(&(self.format, &self.goal, &self.parent, &self.report, schedule, &self.stays))
     }
 
     /// Whether it is of a known format and unchanged since it was made.
@@ -198,16 +210,12 @@ impl Plan {
     /// All moves in order, each with its order's id.
     pub fn moves(&self) -> impl Iterator<Item = (OrderId, &Move)> {
         let id = self.id();
-        self.waves
-            .iter()
-            .flat_map(|wave| &wave.moves)
-            .enumerate()
-            .map(move |(index, one)| (OrderId::of(&id, index), one))
+        self.moves.iter().enumerate().map(move |(index, one)| (OrderId::of(&id, index), one))
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.waves.iter().all(|wave| wave.moves.is_empty())
+        self.moves.is_empty()
     }
 }
 

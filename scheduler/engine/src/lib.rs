@@ -13,11 +13,9 @@
 //! Never here: a choice of target or setting (the plan made it), a retry under other settings, a
 //! clock other than [`Cluster::now`], or any act that destroys a domain.
 
-use std::collections::BTreeMap;
-
 use whimbrel_core::{
     Cluster, Plan, Snapshot,
-    ids::HostId,
+    ids::{HostId, VmId},
     migration::MoveState,
     ports::{Entry, Journal, JournalError, Order, Record},
     units::{Share, Span, Timestamp},
@@ -27,6 +25,7 @@ mod admit;
 mod judge;
 mod recover;
 mod run;
+mod slots;
 mod view;
 
 #[cfg(test)]
@@ -38,6 +37,7 @@ pub use view::{Execution, MoveView};
 
 use judge::Verdict;
 use run::{Before, MoveRun};
+use slots::Slots;
 
 /// A cancellation that shows no effect is asked for again after this.
 const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
@@ -127,7 +127,7 @@ impl Engine {
         }
         self.skip_what_cannot_come(now, journal)?;
         if !self.cancelled {
-            self.begin_wave(&snapshot, now, cluster, journal)?;
+            self.begin_ready(&snapshot, now, cluster, journal)?;
         }
         if self.runs.iter().all(|run| run.state.is_final()) {
             journal.append(&Record { at: now, entry: Entry::PlanEnded })?;
@@ -249,58 +249,74 @@ impl Engine {
         };
     }
 
-    /// Skips moves whose turn cannot come: the plan was given up, or a move before them did not
-    /// arrive and with it the room and the order that the plan counted on.
+    /// Skips moves whose turn cannot come: the plan was given up, a move that they wait for did not
+    /// arrive and with it the room that the plan counted on, or nobody knows what became of a move
+    /// at one of their hosts. Others go on.
     fn skip_what_cannot_come(
         &mut self,
         now: Timestamp,
         journal: &mut dyn Journal,
     ) -> Result<(), JournalError> {
-        let broken = self
-            .runs
-            .iter()
-            .find(|run| run.state.is_final() && run.state != MoveState::Settled)
-            .map(|run| (run.wave, run.order.vm.clone()));
-        for run in self.runs.iter_mut().filter(|run| run.state == MoveState::Planned) {
-            let detail = match &broken {
-                _ if self.cancelled => "the plan was cancelled".to_owned(),
-                Some((wave, vm)) if run.wave > *wave => {
-                    format!("{vm} did not arrive before it (hint: plan again)")
-                }
-                _ => continue,
+        let unknown = |run: &&MoveRun| run.state == MoveState::Unknown;
+        let unknown: Vec<Order> =
+            self.runs.iter().filter(unknown).map(|run| run.order.clone()).collect();
+        // What a move waits for comes before it, so that one walk also finds who waits for the
+        // skipped.
+        for index in 0..self.runs.len() {
+            if self.runs[index].state != MoveState::Planned {
+                continue;
+            }
+            let detail = if self.cancelled {
+                "the plan was cancelled".to_owned()
+            } else if let Some(broken) = self.broken_before(index) {
+                format!("{} did not arrive before it (hint: plan again)", broken.order.vm)
+            } else if let Some((vm, host)) = at_its_hosts(&unknown, &self.runs[index].order) {
+                format!("nobody knows what became of {vm} at {host} (hint: find out, plan again)")
+            } else {
+                continue;
             };
-            run.become_state(MoveState::Skipped, detail, now, journal)?;
+            self.runs[index].become_state(MoveState::Skipped, detail, now, journal)?;
         }
         Ok(())
     }
 
-    /// Begins the planned moves of the first wave that has not ended.
-    fn begin_wave(
+    /// A move that the one at `index` waits for and that ended without arriving.
+    fn broken_before(&self, index: usize) -> Option<&MoveRun> {
+        let before = self.runs[index].after.iter().filter_map(|&one| self.runs.get(one as usize));
+        before.into_iter().find(|run| run.state.is_final() && run.state != MoveState::Settled)
+    }
+
+    /// Begins, in the plan's order, every move that waits for nobody any more and finds a slot free
+    /// at both of its hosts.
+    fn begin_ready(
         &mut self,
         snapshot: &Snapshot,
         now: Timestamp,
         cluster: &mut dyn Cluster,
         journal: &mut dyn Journal,
     ) -> Result<(), JournalError> {
-        let Some(wave) = self.runs.iter().filter(|run| !run.state.is_final()).map(|r| r.wave).min()
-        else {
-            return Ok(());
-        };
-        let (turn, freshness) = (self.turn_of(wave), self.settings.freshness);
-        let sharing = self.sharing(wave);
+        let (turn, freshness) = (self.last_progress(), self.settings.freshness);
+        let ahead = Slots::ahead(&self.runs);
+        let mut taken = Slots::taken(&self.runs);
+        let at_once = self.plan.at_once;
         for index in 0..self.runs.len() {
             let run = &self.runs[index];
-            if run.wave != wave || run.state != MoveState::Planned {
+            if run.state != MoveState::Planned
+                || !taken.one_free(&run.order, at_once)
+                || !self.room_is_made(index)
+            {
                 continue;
             }
-            let Order { from, to, .. } = &run.order;
-            let coming = self.on_its_way(to);
-            let shared = sharing.get(from).max(sharing.get(to)).copied().unwrap_or(1);
+            let coming = self.on_its_way(&run.order.to);
+            let shared = ahead.most(&run.order).min(at_once.per_host).min(at_once.total);
             let run = &mut self.runs[index];
             match admit::admit(&run.order, snapshot, coming, &self.settings) {
                 Ok(domain) => {
                     let before = Before::of(domain, &run.order.to, shared, snapshot);
                     run.begin(before, now, cluster, journal)?;
+                    if run.state.is_under_way() {
+                        taken.take(&run.order);
+                    }
                 }
                 // Not its fault and perhaps not for long: it is looked at again next tick, until
                 // the time that it would itself have been given is over.
@@ -315,10 +331,17 @@ impl Engine {
         Ok(())
     }
 
-    /// When the moves of `wave` could begin for the first time: the waves before it had ended.
-    fn turn_of(&self, wave: usize) -> Timestamp {
-        let before = self.runs.iter().filter(|run| run.wave < wave);
-        before.filter_map(|run| run.closed_at).max().unwrap_or(self.accepted_at)
+    /// Whether everything that the move at `index` waits for has arrived.
+    fn room_is_made(&self, index: usize) -> bool {
+        let arrived = |&one: &u32| {
+            self.runs.get(one as usize).is_some_and(|run| run.state == MoveState::Settled)
+        };
+        self.runs[index].after.iter().all(arrived)
+    }
+
+    /// When a slot was last freed, or the plan was accepted: what waits now waits since then.
+    fn last_progress(&self) -> Timestamp {
+        self.runs.iter().filter_map(|run| run.closed_at).max().unwrap_or(self.accepted_at)
     }
 
     /// What begun moves are bringing to `host` and it does not report as its own yet.
@@ -334,15 +357,13 @@ impl Engine {
             vcpus: sum.vcpus.saturating_add(domain.vcpus),
         })
     }
+}
 
-    /// Migrations that touch each host while `wave` runs.
-    fn sharing(&self, wave: usize) -> BTreeMap<HostId, u32> {
-        let mut sharing = BTreeMap::new();
-        for run in self.runs.iter().filter(|run| run.wave == wave) {
-            for host in [&run.order.from, &run.order.to] {
-                *sharing.entry(host.clone()).or_insert(0) += 1;
-            }
-        }
-        sharing
-    }
+/// The VM of one of `orders` with a host that `order` touches too, and that host.
+fn at_its_hosts<'a>(orders: &'a [Order], order: &Order) -> Option<(&'a VmId, &'a HostId)> {
+    orders.iter().find_map(|one| {
+        let mut hosts = [&one.from, &one.to].into_iter();
+        let shared = hosts.find(|host| **host == order.from || **host == order.to);
+        shared.map(|host| (&one.vm, host))
+    })
 }

@@ -15,7 +15,8 @@ use crate::judge::{Doubt, RestsOn};
 /// One move and all that execution knows of it.
 #[derive(Debug, Clone)]
 pub(crate) struct MoveRun {
-    pub(crate) wave: usize,
+    /// Places in the plan of the moves that must have arrived before it begins.
+    pub(crate) after: Vec<u32>,
     /// Its deadline is meaningful from `begun_at` on.
     pub(crate) order: Order,
     pub(crate) timeout: Span,
@@ -62,12 +63,9 @@ impl Before {
 impl MoveRun {
     /// All moves of `plan`, none begun.
     pub(crate) fn of(plan: &Plan) -> Vec<Self> {
-        let waves = plan.waves.iter().enumerate();
-        let wave_of = waves.flat_map(|(wave, content)| content.moves.iter().map(move |_| wave));
         plan.moves()
-            .zip(wave_of)
-            .map(|((id, one), wave)| Self {
-                wave,
+            .map(|(id, one)| Self {
+                after: one.after.clone(),
                 order: Order {
                     id,
                     vm: one.vm.clone(),

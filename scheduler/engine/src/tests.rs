@@ -8,7 +8,7 @@ use whimbrel_core::{
     digest::Digest,
     ids::{HostId, OrderId, VmId},
     migration::MoveState,
-    plan::{Parent, PlanReport, Reason, Wave},
+    plan::{AtOnce, Parent, PlanReport, Reason},
     ports::{Journal, JournalError, Order, Power, Record, Refusal},
     predict::{Prediction, Quantiles},
     settings::{MigrationSettings, Mode, Transport},
@@ -165,6 +165,8 @@ fn one_move(mode: Mode, name: &str, to: &str) -> Move {
         uuid: format!("uuid-{name}"),
         from: host("h1"),
         to: host(to),
+        after: Vec::new(),
+        begins: Span::ZERO,
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,
         settings: MigrationSettings {
@@ -187,7 +189,7 @@ fn one_move(mode: Mode, name: &str, to: &str) -> Move {
     }
 }
 
-/// a to h2 in the first wave, b to h3 in the second.
+/// a to h2, then b to h3.
 fn plan_in(mode: Mode) -> Plan {
     let parent = Parent {
         snapshot: Digest::of(&1),
@@ -201,9 +203,10 @@ fn plan_in(mode: Mode) -> Plan {
         makespan: Span::from_seconds(6),
         terms: Vec::new(),
     };
-    let wave = |one| Wave { moves: vec![one] };
-    let waves = vec![wave(one_move(mode, "a", "h2")), wave(one_move(mode, "b", "h3"))];
-    Plan::seal(Goal::Drain { host: host("h1") }, parent, report, waves, Vec::new())
+    let second = Move { after: vec![0], ..one_move(mode, "b", "h3") };
+    let moves = vec![one_move(mode, "a", "h2"), second];
+    let at_once = AtOnce { per_host: 2, total: 2 };
+    Plan::seal(Goal::Drain { host: host("h1") }, parent, report, (at_once, moves), Vec::new())
 }
 
 fn plan() -> Plan {

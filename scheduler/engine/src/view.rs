@@ -38,8 +38,6 @@ pub struct MoveView {
     pub from: HostId,
     /// To.
     pub to: HostId,
-    /// Wave, counted from 0.
-    pub wave: usize,
     /// Its state.
     pub state: MoveState,
     /// Why, where the state does not say all.
@@ -86,7 +84,6 @@ impl MoveView {
             vm: run.order.vm.clone(),
             from: run.order.from.clone(),
             to: run.order.to.clone(),
-            wave: run.wave,
             state: run.state,
             detail: run.detail.clone(),
             begun_at: run.begun_at,

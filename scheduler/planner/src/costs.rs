@@ -36,7 +36,7 @@ type Prices = Vec<(Path, Option<f64>)>;
 /// Guest, bandwidth of the path, migrations that share it, QEMU.
 type Asked = (usize, u64, u32, QemuVersion);
 
-type Answer = Result<Prediction, PredictError>;
+pub(crate) type Answer = Result<Prediction, PredictError>;
 
 /// What is said about moving one VM along one path.
 pub(crate) enum Price {
@@ -105,6 +105,17 @@ impl<'a> Costs<'a> {
         }));
         self.answers.borrow_mut().insert(key, Rc::clone(&answer));
         answer
+    }
+
+    /// The prediction for a move that was found possible, when `sharing` migrations share its path.
+    /// Where the predictor says that this would not end although the move was chosen under heavier
+    /// sharing, the answer that it was chosen by.
+    pub(crate) fn expected(&self, vm: usize, path: (usize, usize), sharing: u32) -> Rc<Answer> {
+        let answer = self.predict(vm, path.0, path.1, sharing);
+        match &*answer {
+            Ok(prediction) if prediction.likely_converges() => answer,
+            _ => self.predict(vm, path.0, path.1, self.sharing_max()),
+        }
     }
 
     /// The price of moving `vm` when the path is shared as far as the policy allows.

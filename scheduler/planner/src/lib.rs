@@ -1,11 +1,11 @@
-//! Pure planning: which VM moves where, in which waves, at what predicted cost and why.
+//! Pure planning: which VM moves where, in which order, at what predicted cost and why.
 //!
 //! Data flow of [`plan`]: a request is refused where it cannot be judged (`validate`); snapshot
 //! and policy become numbered (`view`); the predictor prices moves (`costs`); one VM at a time is
 //! asked where it could go (`options`); a linear program says what no placement can beat and what
 //! would move in the best of all worlds, local search makes it real, and where something is left to
-//! gain in a small cluster `HiGHS` solves it whole (`search`); the placement becomes waves that hold
-//! limits and rules at every moment (`ordering`); the result is sealed with reasons and figures
+//! gain in a small cluster `HiGHS` solves it whole (`search`); the placement becomes a stream of
+//! moves that holds limits and rules at every moment (`ordering`); the result is sealed with reasons and figures
 //! (`report`).
 //!
 //! Costs and gains are guest-seconds of slow-down over the policy's horizon: contention on the

@@ -1,8 +1,10 @@
-//! From a placement to waves that hold the limits and rules at every moment.
+//! From a placement to a stream of moves that holds the limits and rules at every moment.
 //!
-//! While a wave runs, each of its VMs counts at both ends, for memory, vCPUs and rules. Moves that
-//! take about equally long run together, because a wave lasts as long as its longest move: the
-//! longest that fits opens a wave, the next longest join it.
+//! Each move begins as soon as both of its hosts have a slot free and its target has room, the one
+//! with the most work behind it on one of its hosts first: on a host that is emptied its longest
+//! moves, and of all hosts the one that has most left. A move counts at both ends while it runs.
+//! What a move waits for is said by name and not by time, so that the plan is safe however long
+//! moves really take (`waits`).
 //!
 //! Where moves wait for each other, those are tried first in a new run; if they still block each
 //! other, one passes over a third host that has room for it (a bounce). Where no host has, the
@@ -12,7 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::units::Span;
 
-use crate::{scope::Context, view::Occupancy};
+use crate::scope::Context;
+
+mod stream;
+mod waits;
+
+pub(crate) use stream::Scheduled;
+use stream::{Stream, Verdict};
 
 /// Runs in which moves that blocked each other go first, before a bounce is tried.
 const REORDERINGS_MAX: u32 = 4;
@@ -27,14 +35,15 @@ pub(crate) struct Step {
     pub(crate) bounce: bool,
 }
 
-/// Waves that lead to a placement.
+/// Moves that lead to a placement.
 pub(crate) struct Order {
-    pub(crate) waves: Vec<Vec<Step>>,
+    /// In the order in which they begin.
+    pub(crate) moves: Vec<Scheduled>,
     /// VMs that wait for each other unless one of them bounces; empty where none has to.
     pub(crate) waiting: Vec<usize>,
 }
 
-/// Waves that lead from the present placement to `place`.
+/// Moves that lead from the present placement to `place`.
 ///
 /// `sequence`, where given, is an order in which the moves are known to be possible one by one.
 /// Nothing passes over `avoid`, the host that is being emptied: there is a reason why it is.
@@ -47,12 +56,12 @@ pub(crate) fn order(
     sequence: Option<&[usize]>,
     avoid: Option<usize>,
 ) -> Result<Order, Vec<usize>> {
-    let direct = |waves| Order { waves, waiting: Vec::new() };
+    let direct = |moves| Order { moves, waiting: Vec::new() };
     let mut first: BTreeSet<usize> = BTreeSet::new();
     let mut waiting = Vec::new();
     for _ in 0..REORDERINGS_MAX {
         match Run::new(context, place, &first).finished(|_| None) {
-            Ok(waves) => return Ok(direct(waves)),
+            Ok(moves) => return Ok(direct(moves)),
             Err(stuck) => waiting = stuck,
         }
         if waiting.iter().all(|vm| first.contains(vm)) {
@@ -61,108 +70,150 @@ pub(crate) fn order(
         first.extend(&waiting);
     }
     if let Some(sequence) = sequence
-        && let Ok(waves) = Run::new(context, place, &first).in_sequence(sequence)
+        && let Ok(moves) = Run::new(context, place, &first).in_sequence(sequence)
     {
-        return Ok(direct(waves));
+        return Ok(direct(moves));
     }
-    let waves = Run::new(context, place, &BTreeSet::new())
+    let moves = Run::new(context, place, &BTreeSet::new())
         .finished(|run: &mut Run<'_>| run.bounce(avoid))?;
-    Ok(Order { waves, waiting })
+    Ok(Order { moves, waiting })
+}
+
+/// `steps` one after the other, each only once the one before has arrived.
+pub(crate) fn one_by_one(context: &Context<'_>, steps: Vec<Step>) -> Vec<Scheduled> {
+    let mut clock = Span::ZERO;
+    let mut moves: Vec<Scheduled> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let after = u32::try_from(moves.len()).ok().and_then(|place| place.checked_sub(1));
+        let lasts = duration(context, &step);
+        moves.push(Scheduled {
+            step,
+            after: after.into_iter().collect(),
+            begins: clock,
+            sharing: 1,
+        });
+        clock += lasts;
+    }
+    moves
 }
 
 /// A walk through the plan.
 struct Run<'a> {
     context: &'a Context<'a>,
-    now: Occupancy,
-    /// Moves that are left, the ones to try first at the front.
-    left: Vec<Step>,
-    waves: Vec<Vec<Step>>,
+    stream: Stream<'a>,
+    /// Moves that are left, by their place in the order in which they are tried.
+    left: BTreeMap<usize, Step>,
+    /// Those of them that are worth a try now.
+    ready: BTreeSet<usize>,
+    /// Those that wait until something changes on a host.
+    blocked: Vec<Vec<usize>>,
     bounced: BTreeSet<usize>,
-    moves: usize,
 }
 
 impl<'a> Run<'a> {
     fn new(context: &'a Context<'a>, place: &[usize], first: &BTreeSet<usize>) -> Self {
-        let mut left: Vec<Step> = place
+        let steps: Vec<Step> = place
             .iter()
             .enumerate()
             .map(|(vm, &to)| Step { vm, from: context.start.place[vm], to, bounce: false })
             .filter(|step| step.from != step.to)
             .collect();
-        left.sort_by_key(|step| {
-            (!first.contains(&step.vm), std::cmp::Reverse(duration(context, step)), step.vm)
-        });
-        let moves = left.len();
-        let now = context.start.clone();
-        Self { context, now, left, waves: Vec::new(), bounced: BTreeSet::new(), moves }
+        let stream = Stream::new(context, &steps);
+        let mut ranked: Vec<(bool, std::cmp::Reverse<Span>, usize, Step)> = steps
+            .iter()
+            .zip(work_behind(context, &steps))
+            .map(|(step, work)| {
+                (!first.contains(&step.vm), std::cmp::Reverse(work), step.vm, *step)
+            })
+            .collect();
+        ranked.sort_by_key(|(later, work, vm, _)| (*later, *work, *vm));
+        let left: BTreeMap<usize, Step> =
+            ranked.into_iter().map(|(.., step)| step).enumerate().collect();
+        let ready = left.keys().copied().collect();
+        let blocked = vec![Vec::new(); context.view.hosts.len()];
+        Self { context, stream, left, ready, blocked, bounced: BTreeSet::new() }
     }
 
     /// Walks to the end; where all that is left waits for each other, `way_out` may find a bounce.
     fn finished(
         mut self,
         way_out: impl Fn(&mut Self) -> Option<Step>,
-    ) -> Result<Vec<Vec<Step>>, Vec<usize>> {
-        while !self.left.is_empty() {
-            let mut wave = Wave::new(self.context);
-            for step in &self.left {
-                if wave.takes(&self.now, step) {
-                    wave.add(*step);
+    ) -> Result<Vec<Scheduled>, Vec<usize>> {
+        loop {
+            self.begin_ready();
+            if let Some(ended) = self.stream.end_next() {
+                for host in [ended.from, ended.to] {
+                    self.ready.extend(self.blocked[host].drain(..));
                 }
-            }
-            if wave.steps.is_empty() {
+            } else if self.left.is_empty() {
+                return Ok(self.stream.moves());
+            } else if !self.wake_all() {
                 let Some(bounce) = way_out(&mut self) else { return Err(self.stuck()) };
-                wave.add(bounce);
-            }
-            self.finish(wave);
-        }
-        Ok(self.waves)
-    }
-
-    /// Strictly in the given order: a wave ends before the first move that does not fit into it.
-    fn in_sequence(mut self, sequence: &[usize]) -> Result<Vec<Vec<Step>>, Vec<usize>> {
-        let position: BTreeMap<usize, usize> = sequence.iter().copied().zip(0..).collect();
-        self.left.sort_by_key(|step| position.get(&step.vm).copied().unwrap_or(usize::MAX));
-        while !self.left.is_empty() {
-            let mut wave = Wave::new(self.context);
-            for step in &self.left {
-                if !wave.takes(&self.now, step) {
-                    break;
+                if !self.stream.bounce(bounce) {
+                    return Err(self.stuck());
                 }
-                wave.add(*step);
+                for step in self.left.values_mut().filter(|step| step.vm == bounce.vm) {
+                    step.from = bounce.to;
+                }
             }
-            if wave.steps.is_empty() {
-                return Err(self.stuck());
-            }
-            self.finish(wave);
         }
-        Ok(self.waves)
     }
 
-    fn finish(&mut self, wave: Wave<'_>) {
-        let mut steps = wave.steps;
-        for step in &steps {
-            self.now.shift(self.context.view, step.vm, step.to);
+    /// Begins every move that can begin, the most urgent first.
+    fn begin_ready(&mut self) {
+        let tried: Vec<usize> = self.ready.iter().copied().collect();
+        for rank in tried {
+            let Some(&step) = self.left.get(&rank) else { continue };
+            match self.stream.begin(step) {
+                Verdict::Begun => {
+                    self.left.remove(&rank);
+                }
+                Verdict::Waits { host } => self.blocked[host].push(rank),
+                Verdict::AllSlotsTaken => break,
+            }
+            self.ready.remove(&rank);
         }
-        let done = |left: &Step| steps.contains(left);
-        self.left.retain(|left| !done(left));
-        for left in &mut self.left {
-            left.from = self.now.place[left.vm];
+    }
+
+    /// Looks at every blocked move again, once nothing runs any more: a rule may have been waiting
+    /// for a change on another host. Whether one of them can begin.
+    fn wake_all(&mut self) -> bool {
+        for blocked in &mut self.blocked {
+            self.ready.extend(blocked.drain(..));
         }
-        steps.sort_by_key(|step| step.vm);
-        self.waves.push(steps);
+        let before = self.left.len();
+        self.begin_ready();
+        self.left.len() < before
+    }
+
+    /// Strictly in the given order: no move begins before the one before it.
+    fn in_sequence(mut self, sequence: &[usize]) -> Result<Vec<Scheduled>, Vec<usize>> {
+        let position: BTreeMap<usize, usize> = sequence.iter().copied().zip(0..).collect();
+        let mut steps: Vec<Step> = self.left.values().copied().collect();
+        steps.sort_by_key(|step| position.get(&step.vm).copied().unwrap_or(usize::MAX));
+        for step in steps {
+            while self.stream.begin(step) != Verdict::Begun {
+                if self.stream.end_next().is_none() {
+                    return Err(self.stuck());
+                }
+            }
+        }
+        while self.stream.end_next().is_some() {}
+        self.left.clear();
+        Ok(self.stream.moves())
     }
 
     /// A stuck VM and a third host whose room lets another stuck VM go. The shortest migration
     /// that does so.
     fn bounce(&mut self, avoid: Option<usize>) -> Option<Step> {
-        if self.moves >= self.context.view.policy.limits.moves_max as usize {
+        let (view, now) = (self.context.view, self.stream.now());
+        if self.left.len() + self.stream.begun() >= view.policy.limits.moves_max as usize {
             return None;
         }
-        let view = self.context.view;
         let mut best: Option<(Span, Step)> = None;
-        for step in self.left.iter().filter(|step| !self.bounced.contains(&step.vm)) {
+        for step in self.left.values().filter(|step| !self.bounced.contains(&step.vm)) {
             for via in (0..view.hosts.len()).filter(|via| *via != step.to && *via != step.from) {
-                if avoid == Some(via) || !self.now.takes(view, step.vm, via) {
+                if avoid == Some(via) || !now.takes(view, step.vm, via) {
                     continue;
                 }
                 let costs = self.context.costs;
@@ -179,69 +230,38 @@ impl<'a> Run<'a> {
         }
         let (_, step) = best?;
         self.bounced.insert(step.vm);
-        self.moves += 1;
         Some(step)
     }
 
     /// Whether another stuck move becomes possible once `vm` is on `via`.
     fn frees(&self, vm: usize, via: usize) -> bool {
-        let mut after = self.now.clone();
+        let mut after = self.stream.now().clone();
         after.shift(self.context.view, vm, via);
-        let others = self.left.iter().filter(|step| step.vm != vm);
-        others.into_iter().any(|step| after.takes(self.context.view, step.vm, step.to))
+        let mut others = self.left.values().filter(|step| step.vm != vm);
+        others.any(|step| after.takes(self.context.view, step.vm, step.to))
     }
 
     fn stuck(&self) -> Vec<usize> {
-        self.left.iter().map(|step| step.vm).collect()
+        self.left.values().map(|step| step.vm).collect()
     }
 }
 
-/// A wave under construction.
-struct Wave<'a> {
-    context: &'a Context<'a>,
-    steps: Vec<Step>,
-    /// Memory and vCPUs that arrive at each host.
-    arrivals: BTreeMap<usize, (u64, u64)>,
-    /// Migrations that leave or enter each host.
-    busy: BTreeMap<usize, u32>,
-}
-
-impl<'a> Wave<'a> {
-    fn new(context: &'a Context<'a>) -> Self {
-        Self { context, steps: Vec::new(), arrivals: BTreeMap::new(), busy: BTreeMap::new() }
+/// For each step the time that its source or its target, whichever is more, is busy from it on,
+/// when the longest of its moves go first: the longest way to the end leads through there.
+fn work_behind(context: &Context<'_>, steps: &[Step]) -> Vec<Span> {
+    let lasting: Vec<Span> = steps.iter().map(|step| duration(context, step)).collect();
+    let mut shortest_first: Vec<usize> = (0..steps.len()).collect();
+    shortest_first.sort_by_key(|&index| (lasting[index], std::cmp::Reverse(steps[index].vm)));
+    let hosts = context.view.hosts.len();
+    let (mut leaving, mut coming) = (vec![Span::ZERO; hosts], vec![Span::ZERO; hosts]);
+    let mut work = vec![Span::ZERO; steps.len()];
+    for index in shortest_first {
+        let step = &steps[index];
+        leaving[step.from] += lasting[index];
+        coming[step.to] += lasting[index];
+        work[index] = leaving[step.from].max(coming[step.to]);
     }
-
-    /// Whether `step` can run beside the others, from where everything is `now`.
-    fn takes(&self, now: &Occupancy, step: &Step) -> bool {
-        let (view, limits) = (self.context.view, &self.context.view.policy.limits);
-        let at = |host| self.busy.get(&host).copied().unwrap_or(0);
-        if self.steps.len() >= limits.migrations_total as usize
-            || at(step.from) >= limits.migrations_per_host
-            || at(step.to) >= limits.migrations_per_host
-        {
-            return false;
-        }
-        let (memory, vcpus) = self.arrivals.get(&step.to).copied().unwrap_or_default();
-        let vm = &view.vms[step.vm];
-        let size = (memory.saturating_add(vm.memory()), vcpus.saturating_add(vm.vcpus()));
-        let meets_other = || {
-            let groups = vm.apart.iter().map(|&group| &view.apart[group]);
-            groups.into_iter().any(|group| {
-                self.steps.iter().any(|other| other.to == step.to && group.vms.contains(&other.vm))
-            })
-        };
-        now.takes(view, step.vm, step.to) && now.within(view, step.to, size) && !meets_other()
-    }
-
-    fn add(&mut self, step: Step) {
-        let vm = &self.context.view.vms[step.vm];
-        let (memory, vcpus) = self.arrivals.entry(step.to).or_default();
-        *memory = memory.saturating_add(vm.memory());
-        *vcpus = vcpus.saturating_add(vm.vcpus());
-        *self.busy.entry(step.from).or_default() += 1;
-        *self.busy.entry(step.to).or_default() += 1;
-        self.steps.push(step);
-    }
+    work
 }
 
 fn duration(context: &Context<'_>, step: &Step) -> Span {

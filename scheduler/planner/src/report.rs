@@ -4,9 +4,7 @@
 
 use whimbrel_core::{
     digest::Digest,
-    plan::{Goal, Move, Parent, Plan, PlanReport, Reason, Stay, Wave},
-    predict::Prediction,
-    units::Span,
+    plan::{AtOnce, Goal, Move, Parent, Plan, PlanReport, Reason, Stay},
 };
 
 use crate::{
@@ -14,7 +12,7 @@ use crate::{
     compare::terms,
     goal::ruled,
     options::{self, Offer},
-    ordering::Step,
+    ordering::{Scheduled, Step},
     scope::{Context, scattered, scattered_now},
     search::Decision,
     view::Occupancy,
@@ -28,19 +26,20 @@ pub(crate) fn seal(
     stays: Vec<Stay>,
     reason: impl Fn(&Step) -> Reason,
 ) -> Result<Plan, PlanFailure> {
-    let Decision { place, waves: steps, found_by, gap } = decision;
-    let flat: Vec<Step> = steps.iter().flatten().copied().collect();
-    let terms = terms(context, &place, &flat)?;
-    let mut waves = Vec::new();
-    let mut makespan = Span::ZERO;
-    for wave in &steps {
-        let moves = wave
-            .iter()
-            .map(|step| one_move(context, wave, step, reason(step)))
-            .collect::<Result<Vec<Move>, PlanFailure>>()?;
-        makespan += moves.iter().map(|one| one.predicted.total_time.p50).max().unwrap_or_default();
-        waves.push(Wave { moves });
-    }
+    let Decision { place, moves: scheduled, found_by, gap } = decision;
+    let steps: Vec<Step> = scheduled.iter().map(|one| one.step).collect();
+    let terms = terms(context, &place, &steps)?;
+    let moves = scheduled
+        .into_iter()
+        .map(|one| {
+            let why = reason(&one.step);
+            one_move(context, one, why)
+        })
+        .collect::<Result<Vec<Move>, PlanFailure>>()?;
+    let ends = moves.iter().map(|one| one.begins + one.predicted.total_time.p50);
+    let makespan = ends.max().unwrap_or_default();
+    let limits = &request.policy.limits;
+    let at_once = AtOnce { per_host: limits.migrations_per_host, total: limits.migrations_total };
     let parent = Parent {
         snapshot: Digest::of(request.snapshot),
         snapshot_taken_at: request.snapshot.taken_at,
@@ -48,44 +47,31 @@ pub(crate) fn seal(
         seed: request.seed,
     };
     let report = PlanReport { found_by, gap, makespan, terms };
-    Ok(Plan::seal(request.goal.clone(), parent, report, waves, stays))
+    Ok(Plan::seal(request.goal.clone(), parent, report, (at_once, moves), stays))
 }
 
 fn one_move(
     context: &Context<'_>,
-    wave: &[Step],
-    step: &Step,
+    scheduled: Scheduled,
     reason: Reason,
 ) -> Result<Move, PlanFailure> {
     let view = context.view;
+    let Scheduled { step, after, begins, sharing } = scheduled;
     let domain = view.vms[step.vm].domain;
-    let predicted = prediction(context, wave, step)?;
+    let expected = context.costs.expected(step.vm, (step.from, step.to), sharing);
+    let predicted = (*expected).clone()?;
     Ok(Move {
         vm: domain.vm.clone(),
         uuid: domain.uuid.clone(),
         from: view.hosts[step.from].id.clone(),
         to: view.hosts[step.to].id.clone(),
+        after,
+        begins,
         timeout: predicted.timeout(),
         reason,
         settings: view.policy.migration.clone(),
         predicted,
     })
-}
-
-/// With the path shared as it will be in this wave. Where the predictor says that this would not
-/// end although the move was chosen under heavier sharing, the answer that it was chosen by.
-fn prediction(
-    context: &Context<'_>,
-    wave: &[Step],
-    step: &Step,
-) -> Result<Prediction, PlanFailure> {
-    let at = |host: usize| wave.iter().filter(|s| s.from == host || s.to == host).count();
-    let sharing = u32::try_from(at(step.from).max(at(step.to))).unwrap_or(u32::MAX);
-    let ask = |sharing| context.costs.predict(step.vm, step.from, step.to, sharing);
-    match &*ask(sharing) {
-        Ok(prediction) if prediction.likely_converges() => Ok(prediction.clone()),
-        _ => Ok((*ask(context.costs.sharing_max())).clone()?),
-    }
 }
 
 /// What the planner's own moves are for.

@@ -13,7 +13,7 @@ mod solve;
 
 use crate::{
     costs::Price,
-    ordering::{self, Order, Step},
+    ordering::{self, Order, Scheduled},
     scope::{Context, Scope},
     view::Occupancy,
 };
@@ -31,10 +31,10 @@ const WORK_MAX: usize = 100_000;
 /// Placements without a direct way that are cut off before the best so far is taken.
 const CUTS_MAX: usize = 2;
 
-/// A placement with its waves.
+/// A placement with its moves.
 pub(crate) struct Decision {
     pub(crate) place: Vec<usize>,
-    pub(crate) waves: Vec<Vec<Step>>,
+    pub(crate) moves: Vec<Scheduled>,
     pub(crate) found_by: String,
     pub(crate) gap: Option<f64>,
 }
@@ -43,7 +43,7 @@ impl Decision {
     /// Nothing moves, because the goal is met.
     pub(crate) fn stay(context: &Context<'_>) -> Self {
         let found_by = "present placement".to_owned();
-        Self { place: context.view.present(), waves: Vec::new(), found_by, gap: Some(0.0) }
+        Self { place: context.view.present(), moves: Vec::new(), found_by, gap: Some(0.0) }
     }
 }
 
@@ -159,19 +159,19 @@ fn polish(context: &Context<'_>, scope: &Scope, place: &[usize]) -> Vec<usize> {
 /// A placement with the way to it and what both cost together.
 struct Route {
     place: Vec<usize>,
-    waves: Vec<Vec<Step>>,
+    moves: Vec<Scheduled>,
     value: f64,
 }
 
 impl Route {
     fn new(context: &Context<'_>, scope: &Scope, place: Vec<usize>, order: Order) -> Self {
         let value = context.objective(scope, &place)
-            + scope.price_factor * detour_seconds(context, &place, &order.waves);
-        Self { place, waves: order.waves, value }
+            + scope.price_factor * detour_seconds(context, &place, &order.moves);
+        Self { place, moves: order.moves, value }
     }
 
     fn decision(self, found_by: String, gap: Option<f64>) -> Decision {
-        Decision { place: self.place, waves: self.waves, found_by, gap }
+        Decision { place: self.place, moves: self.moves, found_by, gap }
     }
 }
 
@@ -192,12 +192,12 @@ fn better(first: Option<Route>, second: Option<Route>) -> Option<Route> {
 }
 
 /// Guest-seconds that bounces cost beyond the direct moves.
-fn detour_seconds(context: &Context<'_>, place: &[usize], waves: &[Vec<Step>]) -> f64 {
+fn detour_seconds(context: &Context<'_>, place: &[usize], moves: &[Scheduled]) -> f64 {
     let price = |vm, from, to| match context.costs.price(vm, from, to) {
         Price::Seconds(seconds) => seconds,
         Price::Stalls { .. } | Price::Unknown(_) => 0.0,
     };
-    let bounces = waves.iter().flatten().filter(|step| step.bounce);
+    let bounces = moves.iter().map(|one| one.step).filter(|step| step.bounce);
     bounces
         .map(|step| {
             let end = place[step.vm];

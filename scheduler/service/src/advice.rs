@@ -218,13 +218,9 @@ impl Advisor {
 
     /// How `plan` is simulated: until after its end, with what past migrations taught.
     pub fn simulation(&self, plan: &Plan, situation: &Situation) -> SimulationOptions {
-        let waves = plan
-            .waves
-            .iter()
-            .map(|wave| wave.moves.iter().map(|one| one.timeout).max().unwrap_or_default());
         SimulationOptions {
             seed: plan.parent.seed,
-            horizon: waves.sum::<Span>() + SIMULATED_AFTER_PLAN,
+            horizon: plan.ends_if(|one| one.timeout) + SIMULATED_AFTER_PLAN,
             replay: Some(Replay {
                 content: self.content.clone(),
                 ..situation.replay.clone().unwrap_or_default()

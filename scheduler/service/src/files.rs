@@ -143,11 +143,8 @@ pub fn parse_plan(text: &str) -> Result<Plan, Failure> {
 /// [`Failure`] when the plan cannot be written as TOML.
 pub fn plan_text(plan: &Plan) -> Result<String, Failure> {
     let mut text = format!("# Whimbrel plan {}: {}\n#\n", plan.id(), plan.goal);
-    for (index, wave) in plan.waves.iter().enumerate() {
-        let _ = writeln!(text, "# wave {}", index + 1);
-        for one in &wave.moves {
-            let _ = writeln!(text, "#   {}", summary(one));
-        }
+    for one in &plan.moves {
+        let _ = writeln!(text, "# at {}: {}", one.begins.human(), summary(one));
     }
     if plan.is_empty() {
         text.push_str("# nothing to do\n");

@@ -17,9 +17,6 @@ use crate::{
     run::{Death, SimulationError},
 };
 
-/// Waves of one scenario.
-const WAVES_MAX: usize = 1000;
-
 /// Power of one host, in watts.
 const WATTS_MAX: f64 = 1e6;
 
@@ -120,8 +117,8 @@ impl Scenario {
 
     fn check_moves(&self) -> Checked {
         let ScenarioPlan::Moves(moves) = &self.plan else { return Ok(()) };
-        let mut left_at: BTreeMap<&VmId, (&HostId, usize)> = BTreeMap::new();
-        for one in moves {
+        let mut left_at: BTreeMap<&VmId, (&HostId, u32)> = BTreeMap::new();
+        for (place, one) in (0..).zip(moves) {
             let bad = |what: String| Err(ScenarioError::BadMove { vm: one.vm.clone(), what });
             let Some(domain) = self.domain.get(&one.vm) else {
                 return bad("no such domain".to_owned());
@@ -129,15 +126,20 @@ impl Scenario {
             if !self.host.contains_key(&one.to) {
                 return bad(format!("no such host: {}", one.to));
             }
-            if one.wave >= WAVES_MAX {
-                return bad(format!("wave {}, the limit is {WAVES_MAX}", one.wave));
+            let ascending = one.after.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascending || one.after.last().is_some_and(|&last| last >= place) {
+                return bad(format!(
+                    "it is move {place} (counted from 0) and comes after {:?}; \
+                     name earlier moves, in ascending order",
+                    one.after
+                ));
             }
             if one.timeout == Span::ZERO {
                 return bad("its time-out is 0 s, it needs more".to_owned());
             }
-            let before = left_at.insert(&one.vm, (&one.to, one.wave));
-            if let Some((_, wave)) = before.filter(|(_, wave)| *wave >= one.wave) {
-                return bad(format!("wave {} comes after its move in wave {wave}", one.wave));
+            let before = left_at.insert(&one.vm, (&one.to, place));
+            if let Some((_, earlier)) = before.filter(|(_, earlier)| !one.after.contains(earlier)) {
+                return bad(format!("it moves again and does not come after move {earlier}"));
             }
             if *before.map_or(&domain.host, |(host, _)| host) == one.to {
                 return bad(format!("it goes to {}, where it is", one.to));

@@ -7,7 +7,7 @@ use whimbrel_core::{
     Goal, MigrationSettings, Move, Plan, Prediction, Snapshot,
     digest::Digest,
     ids::{HostId, VmId},
-    plan::{Parent, PlanReport, Reason, Wave},
+    plan::{AtOnce, Parent, PlanReport, Reason},
     predict::Quantiles,
     units::{Bytes, BytesPerSecond, Share, Span},
 };
@@ -33,9 +33,9 @@ pub struct ScenarioMove {
     pub vm: VmId,
     /// Where to.
     pub to: HostId,
-    /// Its wave, counted from 0.
+    /// Places in the list, counted from 0, of the moves that must have arrived before it begins.
     #[serde(default)]
-    pub wave: usize,
+    pub after: Vec<u32>,
     /// Given up after this.
     #[serde(default = "one_minute")]
     pub timeout: Span,
@@ -45,6 +45,9 @@ pub struct ScenarioMove {
     pub downtime_limit: Option<Span>,
 }
 
+/// What a scenario lists is begun as it says, whatever its policy lets plans do.
+const AT_ONCE: AtOnce = AtOnce { per_host: u32::MAX, total: u32::MAX };
+
 fn one_minute() -> Span {
     Span::from_seconds(60)
 }
@@ -52,13 +55,12 @@ fn one_minute() -> Span {
 impl Scenario {
     /// The listed moves as a plan that claims nothing about their cost. They were checked.
     pub(super) fn listed(&self, moves: &[ScenarioMove], snapshot: &Snapshot) -> Plan {
-        let count = moves.iter().map(|one| one.wave + 1).max().unwrap_or(0);
-        let mut waves = vec![Wave { moves: Vec::new() }; count];
+        let mut planned = Vec::with_capacity(moves.len());
         let mut left_at: BTreeMap<&VmId, &HostId> = BTreeMap::new();
         for one in moves {
             let Some(domain) = self.domain.get(&one.vm) else { continue };
             let from = left_at.insert(&one.vm, &one.to).unwrap_or(&domain.host);
-            waves[one.wave].moves.push(self.moved(one, from));
+            planned.push(self.moved(one, from));
         }
         let parent = Parent {
             snapshot: Digest::of(snapshot),
@@ -72,7 +74,7 @@ impl Scenario {
             makespan: Span::ZERO,
             terms: Vec::new(),
         };
-        Plan::seal(Goal::Balance, parent, report, waves, Vec::new())
+        Plan::seal(Goal::Balance, parent, report, (AT_ONCE, planned), Vec::new())
     }
 
     fn moved(&self, one: &ScenarioMove, from: &HostId) -> Move {
@@ -83,6 +85,8 @@ impl Scenario {
             uuid: uuid(&one.vm),
             from: from.clone(),
             to: one.to.clone(),
+            after: one.after.clone(),
+            begins: Span::ZERO,
             timeout: one.timeout,
             reason: Reason::WellPlaced,
             settings: MigrationSettings {

@@ -2,7 +2,7 @@
 
 use whimbrel_core::{
     Domain, Goal, Move, Plan, Snapshot,
-    plan::{Parent, Wave},
+    plan::{AtOnce, Parent},
 };
 use whimbrel_simulator::{Outcome, Scenario, scenario::ScenarioPlan};
 
@@ -43,12 +43,12 @@ pub(crate) fn disappointments(scenario: &Scenario) -> Option<String> {
     (!report.disappointments.is_empty()).then_some(text)
 }
 
-/// Drains a host onto the first host with room, one guest a wave.
+/// Drains a host onto the first host with room, one guest after the other.
 pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Result<Plan, String> {
     let Goal::Drain { host: drained } = goal else { return Err("only drains".to_owned()) };
     let template = template();
     let mut homes = snapshot.domains.clone();
-    let mut waves = Vec::new();
+    let mut moves: Vec<Move> = Vec::new();
     for place in 0..homes.len() {
         let guest = homes[place].clone();
         if guest.host != *drained {
@@ -67,13 +67,15 @@ pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Result<Plan, String
             uuid: guest.uuid.clone(),
             from: drained.clone(),
             to: to.clone(),
+            after: (0..u32::try_from(moves.len()).unwrap()).collect(),
             ..template.clone()
         };
         homes[place].host = to;
-        waves.push(Wave { moves: vec![one] });
+        moves.push(one);
     }
     let parent = Parent { snapshot_taken_at: snapshot.taken_at, ..empty_plan().parent };
-    Ok(Plan::seal(goal.clone(), parent, empty_plan().report, waves, Vec::new()))
+    let schedule = (AtOnce { per_host: 1, total: 1 }, moves);
+    Ok(Plan::seal(goal.clone(), parent, empty_plan().report, schedule, Vec::new()))
 }
 
 /// A move to take settings from.
@@ -83,7 +85,7 @@ fn template() -> Move {
         whimbrel_core::ports::Entry::PlanAccepted { plan } => Some(plan.clone()),
         _ => None,
     });
-    plan.unwrap().waves[0].moves[0].clone()
+    plan.unwrap().moves[0].clone()
 }
 
 /// A plan without moves.

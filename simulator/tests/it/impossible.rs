@@ -84,10 +84,10 @@ fn moves_that_cannot_be() {
     refused(&said("vm = \"a\"", "vm = \"b\""), &["move of b", "no such domain", "hint"]);
     refused(&said("to = \"h2\"", "to = \"h7\""), &["move of a", "h7"]);
     refused(&said("to = \"h2\"", "to = \"h1\""), &["move of a", "where it is"]);
-    refused(&said("to = \"h2\"", "to = \"h2\"\nwave = 1000"), &["wave 1000", "1000"]);
+    refused(&said("to = \"h2\"", "to = \"h2\"\nafter = [7]"), &["move of a", "[7]"]);
     refused(&said("to = \"h2\"", "to = \"h2\"\ntimeout = \"0 s\""), &["move of a", "time-out"]);
     let twice = "to = \"h2\"\n[[plan.moves]]\nvm = \"a\"\nto = \"h1\"";
-    refused(&said("to = \"h2\"", twice), &["move of a", "wave 0", "hint"]);
+    refused(&said("to = \"h2\"", twice), &["move of a", "after move 0", "hint"]);
 }
 
 #[test]

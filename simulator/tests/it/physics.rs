@@ -285,15 +285,15 @@ fn an_engine_executes_post_copy_and_sees_it_broken() {
         whimbrel_core::ports::Entry::PlanAccepted { plan } => plan.clone(),
         entry => panic!("{entry:?}"),
     };
-    let mut waves = plan.waves.clone();
-    waves[0].moves[0].settings.mode = Mode::PostCopy;
-    waves[0].moves[0].settings.reads_before_post_copy = 0;
-    waves[0].moves[0].predicted.converges = Share::ONE;
+    let mut moves = plan.moves.clone();
+    moves[0].settings.mode = Mode::PostCopy;
+    moves[0].settings.reads_before_post_copy = 0;
+    moves[0].predicted.converges = Share::ONE;
     let plan = whimbrel_core::Plan::seal(
         plan.goal.clone(),
         plan.parent.clone(),
         plan.report.clone(),
-        waves,
+        (plan.at_once, moves),
         Vec::new(),
     );
     let options = |faults| SimulationOptions {

@@ -37,14 +37,14 @@ fn another_digest() {
 
 #[test]
 fn one_move_less() {
-    let cut = |text: String| text.rsplit_once("[[wave]]").unwrap().0.to_owned();
+    let cut = |text: String| text.rsplit_once("[[move]]").unwrap().0.to_owned();
     refused(cut).names(&["digest does not match"]).hints("plan again");
 }
 
 #[test]
 fn a_format_of_the_future() {
-    replaced("format = 1", "format = 2").names(&["format is 2", "reads 1"]).hints("again");
-    replaced("format = 1", "format = 2\nweather = \"fair\"").names(&["format is 2"]).hints("again");
+    replaced("format = 2", "format = 3").names(&["format is 3", "reads 2"]).hints("again");
+    replaced("format = 2", "format = 3\nweather = \"fair\"").names(&["format is 3"]).hints("again");
 }
 
 #[test]

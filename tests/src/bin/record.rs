@@ -21,7 +21,7 @@ use whimbrel_core::{
     Cluster, Domain, Goal, HostId, Move, Plan, Policy, Predictor, Snapshot,
     digest::Digest,
     migration::MoveState,
-    plan::{Parent, PlanReport, Reason, Wave},
+    plan::{AtOnce, Parent, PlanReport, Reason},
     predict::MigrationRequest,
     settings::{MigrationSettings, Mode, Transport},
     telemetry::{MigrationRecord, MigrationTrace},
@@ -220,6 +220,8 @@ fn single_move(
         uuid: domain.uuid.clone(),
         from: domain.host.clone(),
         to: to.clone(),
+        after: Vec::new(),
+        begins: Span::ZERO,
         // Long enough to see that a migration stalls, short enough to record many.
         timeout: Span::from_seconds(40),
         reason: Reason::HostDrained,
@@ -229,7 +231,8 @@ fn single_move(
     let report =
         PlanReport { found_by: "drawn".to_owned(), gap: None, makespan, terms: Vec::new() };
     let goal = Goal::Drain { host: domain.host.clone() };
-    Ok(Plan::seal(goal, parent, report, vec![Wave { moves: vec![one] }], Vec::new()))
+    let at_once = AtOnce { per_host: 1, total: 1 };
+    Ok(Plan::seal(goal, parent, report, (at_once, vec![one]), Vec::new()))
 }
 
 /// What is drawn for each migration.

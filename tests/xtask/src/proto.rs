@@ -102,11 +102,12 @@ mod tests {
         let copy = copy();
         let path = copy.path().join(PACKAGE).join("proto").join(SOURCE);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("// Its wave,", "// The wave,")).unwrap();
+        fs::write(&path, text.replace("// Its moves in the order", "// The moves in the order"))
+            .unwrap();
         assert!(matches!(check(copy.path()), Err(TaskError::Outdated { .. })));
         assert!(write(copy.path()).unwrap().contains(CODE));
         check(copy.path()).unwrap();
-        fs::write(&path, text.replace("uint32 wave", "uint32 wave wave")).unwrap();
+        fs::write(&path, text.replace("uint32 at_once_total", "uint32 at_once at_once")).unwrap();
         assert!(check(copy.path()).unwrap_err().to_string().contains("whimbrel.proto"));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// One finding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
-    /// The VM, host or wave that it is about.
+    /// The VM, host or part of the plan that it is about.
     pub subject: String,
     /// What was found.
     pub problem: Problem,
@@ -49,8 +49,10 @@ pub enum Problem {
     NotRunning { state: DomainState },
     #[error("would move to where it is")]
     GoesNowhere,
-    #[error("moves twice in one wave")]
-    MovedTwiceInWave,
+    #[error("moves again without waiting for its own move before (hint: plan again)")]
+    DoesNotWaitForItself,
+    #[error("waits for a move that does not come before it (hint: plan again)")]
+    WaitsForLater,
     #[error("goes to host {host}, which is not in the snapshot")]
     UnknownHost { host: HostId },
     #[error("goes to host {host}, which is {state:?}")]
@@ -59,17 +61,19 @@ pub enum Problem {
     Settings { conflict: SettingsConflict },
     #[error("would converge with {converges} only")]
     WouldStall { converges: Share },
-    #[error("{count} migrations at {host} at once, the limit is {limit}")]
-    TooManyAtHost { host: HostId, count: u32, limit: u32 },
+    #[error("{count} migrations at one host at once, the limit is {limit}")]
+    TooManyAtHost { count: u32, limit: u32 },
     #[error("{count} migrations at once, the limit is {limit}")]
     TooManyAtOnce { count: u32, limit: u32 },
+    #[error("lets no move run at all (hint: plan again)")]
+    NoneAtOnce,
     #[error("memory of {host} would reach {}, the limit is {}", memory.human(), limit.human())]
     MemoryOver { host: HostId, memory: Bytes, limit: Bytes },
     #[error("vCPUs of {host} would reach {vcpus}, the limit is {limit:.1}")]
     VcpusOver { host: HostId, vcpus: u64, limit: f64 },
     #[error("on {host} it breaks rule {rule:?}")]
     BreaksRule { rule: String, host: HostId },
-    #[error("rule {rule:?} is broken after the last wave{}", if *already { ", as it is now" } else { "" })]
+    #[error("rule {rule:?} is broken after the last move{}", if *already { ", as it is now" } else { "" })]
     RuleBrokenAtEnd { rule: String, already: bool },
     #[error("{count} moves, the limit is {limit}")]
     TooManyMoves { count: usize, limit: usize },

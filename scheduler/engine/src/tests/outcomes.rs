@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_plan_runs_wave_after_wave() {
+fn a_move_begins_once_the_one_that_it_waits_for_has_arrived() {
     let (mut world, mut journal) = (world(), Memory::default());
     let mut engine = started(&mut world, &mut journal);
     assert_eq!(states(&engine), [MoveState::Accepted, MoveState::Planned]);
@@ -23,6 +23,56 @@ fn a_plan_runs_wave_after_wave() {
     assert!(engine.ended() && engine.execution().succeeded());
     assert_eq!(engine.execution().records[0].stats, Some(figures()));
     assert_eq!(world.begun.len(), 2);
+}
+
+/// a to h2 and b to h3, neither waits for the other.
+fn independent(at_once: AtOnce) -> Plan {
+    let moves = vec![one_move(Mode::PreCopy, "a", "h2"), one_move(Mode::PreCopy, "b", "h3")];
+    let other = plan();
+    Plan::seal(other.goal, other.parent, other.report, (at_once, moves), Vec::new())
+}
+
+#[test]
+fn moves_that_wait_for_nobody_begin_as_slots_are_free() {
+    for (per_host, total, begun) in [(2, 2, 2), (1, 2, 1), (2, 1, 1)] {
+        let (mut world, mut journal) = (world(), Memory::default());
+        let plan = independent(AtOnce { per_host, total });
+        let settings = EngineSettings::default();
+        let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
+        ticks(&mut engine, &mut world, &mut journal, 2);
+        assert_eq!(world.begun.len(), begun);
+        world.arrive("a", "h2");
+        world.call(0, CallState::Returned);
+        ticks(&mut engine, &mut world, &mut journal, 10);
+        assert_eq!(states(&engine), [MoveState::Settled, MoveState::Accepted]);
+    }
+}
+
+#[test]
+fn a_failure_stops_only_those_that_wait_for_it() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let plan = independent(AtOnce { per_host: 1, total: 1 });
+    let settings = EngineSettings::default();
+    let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
+    engine.tick(&mut world, &mut journal).unwrap();
+    world.call(0, CallState::Errored("no route to host".to_owned()));
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine), [MoveState::Failed, MoveState::Accepted]);
+}
+
+#[test]
+fn nothing_more_begins_at_hosts_of_a_machine_that_is_lost() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let plan = independent(AtOnce { per_host: 1, total: 1 });
+    let settings = EngineSettings::default();
+    let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
+    engine.tick(&mut world, &mut journal).unwrap();
+    let mut double = world.domain("a").clone();
+    double.host = host("h2");
+    world.snapshot.domains.push(double);
+    ticks(&mut engine, &mut world, &mut journal, 70);
+    assert_eq!(states(&engine), [MoveState::Unknown, MoveState::Skipped]);
+    assert!(engine.execution().moves[1].detail.contains("what became of a at h1"));
 }
 
 #[test]

@@ -51,12 +51,12 @@ fn no_restart_begins_a_wait_anew() {
 }
 
 #[test]
-fn the_wait_of_a_later_wave_begins_with_its_turn() {
+fn the_wait_of_a_later_move_begins_with_its_turn() {
     let (mut world, mut journal) = (world(), Memory::default());
     full(&mut world, "h3");
     let mut engine = started(&mut world, &mut journal);
     world.copying("a");
-    // The first wave takes nearly all of the time that the second may wait.
+    // The first move takes nearly all of the time that the second may wait.
     ticks(&mut engine, &mut world, &mut journal, 110);
     world.arrive("a", "h2");
     world.call(0, CallState::Returned);
@@ -147,7 +147,7 @@ proptest! {
         let mut engine = None;
         let mut lives = lives.iter().cycle();
         let (mut dies, mut returns) = (0, 0);
-        // A wave is skipped one time-out, one absence and one look after its turn, or it has begun
+        // A move is skipped one time-out, one absence and one look after its turn, or it has begun
         // by then. Where nobody sees what became of it, it is put aside two time-outs, one grace,
         // one absence and one look later; what arrives is settled sooner.
         let bound = 2 * (120 + 240 + 33 + 2 * 120 + 60 + 240 + 33);

@@ -28,12 +28,12 @@ impl Occupancy {
             apart: view.apart.iter().map(arriving).collect(),
         };
         for (vm, &host) in view.vms.iter().zip(place) {
-            occupancy.arrive(vm, host);
+            occupancy.count(vm, host);
         }
         occupancy
     }
 
-    fn arrive(&mut self, vm: &VmView<'_>, host: usize) {
+    fn count(&mut self, vm: &VmView<'_>, host: usize) {
         self.memory[host] = self.memory[host].saturating_add(vm.memory());
         self.vcpus[host] = self.vcpus[host].saturating_add(vm.vcpus());
         self.demand[host] += vm.demand_cores;
@@ -42,19 +42,29 @@ impl Occupancy {
         }
     }
 
-    /// Moves `vm` to `to`.
-    pub(crate) fn shift(&mut self, view: &View<'_>, vm: usize, to: usize) {
-        let from = std::mem::replace(&mut self.place[vm], to);
+    /// Counts `vm` on `host` too, wherever else it is.
+    pub(crate) fn add(&mut self, view: &View<'_>, vm: usize, host: usize) {
+        self.count(&view.vms[vm], host);
+    }
+
+    /// Counts `vm` no longer on `host`.
+    pub(crate) fn remove(&mut self, view: &View<'_>, vm: usize, host: usize) {
         let one = &view.vms[vm];
-        self.memory[from] = self.memory[from].saturating_sub(one.memory());
-        self.vcpus[from] = self.vcpus[from].saturating_sub(one.vcpus());
-        self.demand[from] -= one.demand_cores;
+        self.memory[host] = self.memory[host].saturating_sub(one.memory());
+        self.vcpus[host] = self.vcpus[host].saturating_sub(one.vcpus());
+        self.demand[host] -= one.demand_cores;
         for &group in &one.apart {
-            if let Some(count) = self.apart[group].get_mut(&from) {
+            if let Some(count) = self.apart[group].get_mut(&host) {
                 *count = count.saturating_sub(1);
             }
         }
-        self.arrive(one, to);
+    }
+
+    /// Moves `vm` to `to`.
+    pub(crate) fn shift(&mut self, view: &View<'_>, vm: usize, to: usize) {
+        let from = std::mem::replace(&mut self.place[vm], to);
+        self.remove(view, vm, from);
+        self.add(view, vm, to);
     }
 
     /// Memory in bytes and vCPUs on `host`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use whimbrel_core::{
     ids::{HostId, VmId},
-    plan::{Goal, Move, Plan, Reason, Term, Wave},
+    plan::{Goal, Move, Plan, Reason, Term},
     predict::{MigrationRequest, Predictor},
     settings::QemuVersion,
     units::Span,
@@ -70,9 +70,10 @@ fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<Plan> {
     orders
         .into_iter()
         .map(|order| {
-            let waves = order
+            let moves = order
                 .into_iter()
-                .map(|index| {
+                .zip(0..)
+                .map(|(index, turn)| {
                     let domain = moving[index];
                     let predicted = Simple.predict(&MigrationRequest {
                         to: None,
@@ -84,20 +85,22 @@ fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<Plan> {
                         seed: 0,
                         qemu: QemuVersion::default(),
                     });
-                    let one = Move {
+                    Move {
                         vm: domain.vm.clone(),
                         uuid: domain.uuid.clone(),
                         from: domain.host.clone(),
                         to: place[&domain.vm].clone(),
+                        after: (0..turn).collect(),
+                        begins: Span::ZERO,
                         timeout: Span::from_seconds(1),
                         reason: Reason::WellPlaced,
                         settings: cluster.policy.migration.clone(),
                         predicted: predicted.unwrap(),
-                    };
-                    Wave { moves: vec![one] }
+                    }
                 })
                 .collect();
-            Plan::seal(goal.clone(), base.parent.clone(), base.report.clone(), waves, Vec::new())
+            let (parent, report) = (base.parent.clone(), base.report.clone());
+            Plan::seal(goal.clone(), parent, report, (base.at_once, moves), Vec::new())
         })
         .collect()
 }

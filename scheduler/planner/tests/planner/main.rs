@@ -7,4 +7,5 @@ mod properties;
 mod refusals;
 mod scale;
 mod scenarios;
+mod streaming;
 mod support;

@@ -18,7 +18,7 @@ fn a_drain_empties_its_host_and_leaves_the_others_alone() {
         .vm("w", "b", 20, 5.0);
     let plan = cluster.plan(drain("a")).unwrap();
     assert_eq!(cluster.faults(&plan), Vec::<String>::new());
-    assert_eq!(waves(&plan), [["v1: a -> c"], ["v2: a -> c"]]);
+    assert_eq!(moves(&plan), ["v1: a -> c", "v2: a -> c"]);
     assert!(plan.moves().all(|(_, m)| m.reason == Reason::HostDrained));
     assert_eq!(plan.report.found_by, "local search");
     assert!(plan.report.gap.is_some_and(|gap| gap < 1e-3));
@@ -30,7 +30,7 @@ fn a_drain_empties_its_host_and_leaves_the_others_alone() {
 fn a_timeout_leaves_a_margin_over_the_p95_in_whole_seconds() {
     let cluster = Cluster::of(&["a", "b"]).vm("v", "a", 1, 0.5);
     let plan = cluster.plan(drain("a")).unwrap();
-    let one = &plan.waves[0].moves[0];
+    let one = &plan.moves[0];
     let p95 = one.predicted.total_time.p95.as_seconds_f64();
     assert!(one.timeout.as_seconds_f64() >= p95 + 10.0);
     assert_eq!(one.timeout.as_micros() % 1_000_000, 0);
@@ -42,7 +42,7 @@ fn a_host_in_maintenance_can_be_drained_and_takes_nothing() {
         .host("a", |host| host.state = HostState::Maintenance)
         .host("b", |host| host.state = HostState::Maintenance)
         .vm("v", "a", 10, 1.0);
-    assert_eq!(waves(&cluster.plan(drain("a")).unwrap()), [["v: a -> c"]]);
+    assert_eq!(moves(&cluster.plan(drain("a")).unwrap()), ["v: a -> c"]);
 }
 
 #[test]
@@ -179,19 +179,42 @@ fn two_that_must_swap_pass_over_a_third_host() {
 }
 
 #[test]
-fn waves_use_the_limits_and_put_long_moves_together() {
+fn the_next_move_begins_when_a_slot_is_free_and_the_longest_go_first() {
     let mut cluster = Cluster::of(&["a", "b", "c"]).policy(|policy| {
         policy.limits.migrations_per_host = 2;
         policy.limits.migrations_total = 2;
     });
-    for (name, memory) in [("s1", 2), ("l1", 30), ("s2", 2), ("l2", 30)] {
+    for (name, memory) in [("s1", 2), ("l1", 30), ("s2", 2), ("l2", 10)] {
         cluster = cluster.vm(name, "a", memory, 0.5);
     }
     let plan = cluster.plan(drain("a")).unwrap();
     assert_eq!(cluster.faults(&plan), Vec::<String>::new());
-    let names: Vec<Vec<&str>> =
-        plan.waves.iter().map(|w| w.moves.iter().map(|m| m.vm.as_str()).collect()).collect();
-    assert_eq!(names, [["l1", "l2"], ["s1", "s2"]]);
+    let names: Vec<&str> = plan.moves.iter().map(|m| m.vm.as_str()).collect();
+    assert_eq!(names, ["l1", "l2", "s1", "s2"]);
+    let end = |index: usize| {
+        let one = &plan.moves[index];
+        one.begins + one.predicted.total_time.p50
+    };
+    assert_eq!(plan.moves[1].begins, Span::ZERO);
+    assert_eq!((plan.moves[2].begins, plan.moves[3].begins), (end(1), end(2)));
+    assert_eq!(plan.report.makespan, end(0).max(end(3)));
+    assert!(plan.moves.iter().all(|one| one.after.is_empty()), "there is room for all of them");
+}
+
+#[test]
+fn a_move_waits_for_those_that_make_its_room_and_for_no_others() {
+    // 80 GiB go from a to b only once b has given its 40 GiB to c; what goes to d waits for nobody.
+    let cluster = Cluster::of(&["a", "b", "c", "d"])
+        .vm("big", "a", 80, 1.0)
+        .vm("small", "a", 1, 0.5)
+        .vm("w", "b", 40, 1.0)
+        .vm("x", "c", 45, 1.0)
+        .vm("y", "d", 60, 1.0);
+    let plan = cluster.plan(drain("a")).unwrap();
+    assert_eq!(cluster.faults(&plan), Vec::<String>::new());
+    let place = |vm: &str| plan.moves.iter().position(|m| m.vm.as_str() == vm).unwrap();
+    assert_eq!(plan.moves[place("big")].after, [u32::try_from(place("w")).unwrap()]);
+    assert_eq!(plan.moves[place("small")].after, Vec::<u32>::new());
 }
 
 #[test]
@@ -199,7 +222,7 @@ fn a_measured_slow_link_is_avoided() {
     let cluster = Cluster::of(&["a", "b", "c"])
         .host("b", |host| host.migration_bandwidth = Some(BytesPerSecond::mib(10)))
         .vm("v", "a", 10, 1.0);
-    assert_eq!(waves(&cluster.plan(drain("a")).unwrap()), [["v: a -> c"]]);
+    assert_eq!(moves(&cluster.plan(drain("a")).unwrap()), ["v: a -> c"]);
 }
 
 #[test]
@@ -214,7 +237,7 @@ fn an_arriving_stranger_counts_where_it_goes() {
             }
         })
     };
-    assert_eq!(waves(&cluster.plan(drain("a")).unwrap()), [["v: a -> b"]]);
+    assert_eq!(moves(&cluster.plan(drain("a")).unwrap()), ["v: a -> b"]);
     let cluster =
         incoming(Cluster::of(&["a", "b", "c"]).vm("v", "a", 60, 1.0).vm("s", "c", 60, 1.0));
     assert!(cluster.plan(drain("a")).is_err());
@@ -232,10 +255,10 @@ fn baselines_are_plans_too() {
     nothing.verify().unwrap();
     let script = baseline::greedy_by_load(&cluster.request(drain("a"))).unwrap();
     script.verify().unwrap();
-    assert_eq!(waves(&script), [["v1: a -> c"], ["v2: a -> b"]]);
+    assert_eq!(moves(&script), ["v1: a -> c", "v2: a -> b"]);
     assert_eq!(cluster.faults(&script).len(), 1, "it moves what stalls, and the checker says so");
     let balanced = baseline::greedy_by_load(&cluster.request(Goal::Balance)).unwrap();
-    assert_eq!(waves(&balanced), [["v2: a -> c"]]);
+    assert_eq!(moves(&balanced), ["v2: a -> c"]);
 }
 
 #[test]
@@ -273,6 +296,6 @@ fn a_machine_makes_way_for_one_that_may_not_be_with_it() {
         .rule(anti(&["v0", "v1"]))
         .policy(|policy| policy.limits.moves_max = 3);
     let plan = cluster.plan(Goal::Balance).unwrap();
-    assert_eq!(waves(&plan), [["v0: h2 -> h1"], ["v1: h0 -> h2"]]);
-    assert!(matches!(plan.waves[0].moves[0].reason, Reason::MakesRoom { .. }));
+    assert_eq!(moves(&plan), ["v0: h2 -> h1", "v1: h0 -> h2"]);
+    assert!(matches!(plan.moves[0].reason, Reason::MakesRoom { .. }));
 }

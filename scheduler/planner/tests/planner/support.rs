@@ -208,10 +208,9 @@ pub(crate) fn writes(mib: u64) -> impl Fn(&mut Domain) {
     }
 }
 
-/// `vm: from -> to` of every move, wave by wave.
-pub(crate) fn waves(plan: &Plan) -> Vec<Vec<String>> {
-    let one = |m: &whimbrel_core::plan::Move| format!("{}: {} -> {}", m.vm, m.from, m.to);
-    plan.waves.iter().map(|wave| wave.moves.iter().map(one).collect()).collect()
+/// `vm: from -> to` of every move in order.
+pub(crate) fn moves(plan: &Plan) -> Vec<String> {
+    plan.moves.iter().map(|m| format!("{}: {} -> {}", m.vm, m.from, m.to)).collect()
 }
 
 /// The term `name` before and after.

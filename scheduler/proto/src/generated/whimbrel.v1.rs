@@ -309,7 +309,7 @@ pub struct PlanResponse {
     #[prost(message, optional, tag = "3")]
     pub simulation: ::core::option::Option<SimulationSummary>,
 }
-/// Moves in waves, with their predicted cost and their reasons.
+/// Moves in order, with what each waits for, their predicted cost and their reasons.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Plan {
     /// Its name: the first 16 digits of its digest, and the id of its operation once applied.
@@ -340,12 +340,18 @@ pub struct Plan {
     /// The objective's terms in their order of weight.
     #[prost(message, repeated, tag = "9")]
     pub terms: ::prost::alloc::vec::Vec<ObjectiveTerm>,
-    /// Its moves in order, those of one wave beside each other; empty where nothing is to be done.
+    /// Its moves in the order in which they are begun; empty where nothing is to be done.
     #[prost(message, repeated, tag = "10")]
     pub moves: ::prost::alloc::vec::Vec<Move>,
     /// VMs that stay although the goal could have moved them.
     #[prost(message, repeated, tag = "11")]
     pub stays: ::prost::alloc::vec::Vec<Stay>,
+    /// Most moves at one time that leave or enter one host.
+    #[prost(uint32, tag = "12")]
+    pub at_once_per_host: u32,
+    /// Most moves at one time in the cluster.
+    #[prost(uint32, tag = "13")]
+    pub at_once_total: u32,
 }
 /// One term of the objective, before and after.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -366,9 +372,12 @@ pub struct Move {
     /// Its order's id, which an operation reports on.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// Its wave, counted from 0. A wave begins when every move of the one before has ended.
-    #[prost(uint32, tag = "2")]
-    pub wave: u32,
+    /// Places in the plan, counted from 0, of the moves that must have arrived before it begins.
+    #[prost(uint32, repeated, tag = "11")]
+    pub after: ::prost::alloc::vec::Vec<u32>,
+    /// When it is expected to begin, counted from the plan's begin; nothing waits for this time.
+    #[prost(uint64, tag = "12")]
+    pub begins_micros: u64,
     /// The VM.
     #[prost(string, tag = "3")]
     pub vm: ::prost::alloc::string::String,
@@ -457,7 +466,7 @@ pub struct Note {
     /// Whether it forbids the plan.
     #[prost(enumeration = "NoteSeverity", tag = "1")]
     pub severity: i32,
-    /// The VM, host or wave that it is about.
+    /// The VM, host or part of the plan that it is about.
     #[prost(string, tag = "2")]
     pub subject: ::prost::alloc::string::String,
     /// Stable name of the problem, for example `stale` or `memory-over`. Versions may add codes.
@@ -570,9 +579,6 @@ pub struct MoveProgress {
     /// To.
     #[prost(string, tag = "4")]
     pub to_host: ::prost::alloc::string::String,
-    /// Its wave, counted from 0.
-    #[prost(uint32, tag = "5")]
-    pub wave: u32,
     /// Its state.
     #[prost(enumeration = "MoveState", tag = "6")]
     pub state: i32,

@@ -72,24 +72,31 @@ pub(super) fn print_plan(plan: &Plan) {
     if plan.is_empty() {
         say!("nothing to do");
     } else {
-        let heads =
-            [">wave", "domain", "from", "to", ">time", "5 % .. 95 %", ">sent", ">downtime", "why"];
+        let heads = [
+            ">begins",
+            "domain",
+            "from",
+            "to",
+            ">time",
+            "5 % .. 95 %",
+            ">sent",
+            ">downtime",
+            "why",
+        ];
         let mut rows = table(&heads);
-        for (index, wave) in plan.waves.iter().enumerate() {
-            for one in &wave.moves {
-                let p = &one.predicted;
-                rows.add_row([
-                    (index + 1).to_string(),
-                    one.vm.to_string(),
-                    one.from.to_string(),
-                    one.to.to_string(),
-                    p.total_time.p50.human(),
-                    band(&p.total_time, Span::human),
-                    p.transferred.p50.human(),
-                    p.downtime.p50.human(),
-                    one.reason.to_string(),
-                ]);
-            }
+        for one in &plan.moves {
+            let p = &one.predicted;
+            rows.add_row([
+                one.begins.human(),
+                one.vm.to_string(),
+                one.from.to_string(),
+                one.to.to_string(),
+                p.total_time.p50.human(),
+                band(&p.total_time, Span::human),
+                p.transferred.p50.human(),
+                p.downtime.p50.human(),
+                one.reason.to_string(),
+            ]);
         }
         say!("{rows}");
         say!("predicted from first begin to last end: {}", plan.report.makespan.human());

@@ -117,7 +117,7 @@ impl TryFrom<&Proposal> for Planned {
 pub struct Finding {
     /// Whether it forbids the plan.
     pub severity: Severity,
-    /// The VM, host or wave that it is about.
+    /// The VM, host or part of the plan that it is about.
     pub subject: String,
     /// Stable name of the problem.
     pub code: String,
@@ -146,7 +146,9 @@ fn code(problem: &Problem) -> &'static str {
         Problem::AlreadyMigrating => "already-migrating",
         Problem::NotRunning { .. } => "not-running",
         Problem::GoesNowhere => "goes-nowhere",
-        Problem::MovedTwiceInWave => "moved-twice-in-wave",
+        Problem::DoesNotWaitForItself => "does-not-wait-for-itself",
+        Problem::WaitsForLater => "waits-for-later",
+        Problem::NoneAtOnce => "none-at-once",
         Problem::UnknownHost { .. } => "unknown-host",
         Problem::TargetNotUp { .. } => "target-not-up",
         Problem::Settings { .. } => "settings",

@@ -1,7 +1,7 @@
 //! The page: sections in the order in which an operator asks.
 
 use super::{
-    charts::{dirty, hosts, scatter, waves},
+    charts::{dirty, hosts, scatter, timeline},
     markup::{NOTHING, each, esc, number},
     model::ReportModel,
     style, tables, terms, tiles,
@@ -86,8 +86,8 @@ fn sections(model: &ReportModel) -> Vec<Section> {
         section(
             "timeline",
             "Timeline",
-            "A wave begins when every move of the one before has ended.",
-            waves::figure(model),
+            "A move begins when those that make room for it have arrived and its hosts have a slot free.",
+            timeline::figure(model),
         ),
         section(
             "moves",

@@ -103,21 +103,6 @@ impl ReportModel {
         self.execution.as_ref()?.moves.iter().find(|view| view.id == *id)
     }
 
-    /// When each wave is expected to begin, counted from the first: a wave begins when the
-    /// slowest move of the one before has ended, here at its median.
-    pub(crate) fn wave_starts(&self) -> Vec<Span> {
-        let lengths = self.plan.waves.iter().map(|wave| {
-            wave.moves.iter().map(|m| m.predicted.total_time.p50).max().unwrap_or_default()
-        });
-        lengths
-            .scan(Span::ZERO, |now, length| {
-                let start = *now;
-                *now += length;
-                Some(start)
-            })
-            .collect()
-    }
-
     /// Time from the first begin to the last end, where anything was begun and all has ended.
     pub(crate) fn measured_makespan(&self) -> Option<Span> {
         let execution = self.execution.as_ref().filter(|e| e.ended)?;

@@ -48,19 +48,15 @@ pub(crate) fn moves(model: &ReportModel) -> String {
         "<th class=\"n\">predicted</th>".to_owned()
     };
     let (outcome, filler) = if executed { ("<th>Outcome</th>", "<th></th>") } else { ("", "") };
-    let numbered = model.plan.waves.iter().enumerate();
-    let wave_of = numbered.flat_map(|(at, wave)| wave.moves.iter().map(move |_| at + 1));
-    let rows = each(wave_of.zip(model.plan.moves()), |(wave, (id, one))| {
-        move_row(model, wave, one, model.view(&id))
-    });
+    let rows = each(model.plan.moves(), |(id, one)| move_row(model, one, model.view(&id)));
     format!(
         "<div class=\"scroll\"><table><thead><tr class=\"groups\"><th colspan=\"4\"></th>{groups}{filler}</tr>\
-         <tr><th class=\"n\">Wave</th><th>VM</th><th>Why</th><th class=\"n\">Converges</th>{pair}{pair}{pair}{outcome}</tr></thead>\
+         <tr><th class=\"n\">Begins</th><th>VM</th><th>Why</th><th class=\"n\">Converges</th>{pair}{pair}{pair}{outcome}</tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }
 
-fn move_row(model: &ReportModel, wave: usize, one: &Move, view: Option<&MoveView>) -> String {
+fn move_row(model: &ReportModel, one: &Move, view: Option<&MoveView>) -> String {
     let of = &one.predicted;
     let stats = view.and_then(|v| v.stats);
     let measured = |cell: Option<String>| match (&model.execution, cell) {
@@ -78,8 +74,9 @@ fn move_row(model: &ReportModel, wave: usize, one: &Move, view: Option<&MoveView
         (Some(_), Some(view)) => outcome(view),
     };
     format!(
-        "<tr><td class=\"n\">{wave}</td><th class=\"vm\" scope=\"row\">{}<span class=\"sub\">{} → {}</span></th>\
+        "<tr><td class=\"n\">{}</td><th class=\"vm\" scope=\"row\">{}<span class=\"sub\">{} → {}</span></th>\
          <td class=\"w\">{}{caveats}</td><td class=\"n\">{:.0} %</td>{}{time}{}{bytes}{}{down}{outcome}</tr>\n",
+        one.begins.human(),
         esc(one.vm.as_str()),
         esc(one.from.as_str()),
         esc(one.to.as_str()),

@@ -3,7 +3,7 @@
 
 use whimbrel_core::{
     Snapshot,
-    plan::{Reason, Wave},
+    plan::Reason,
     units::{Bytes, Span},
 };
 
@@ -89,8 +89,8 @@ fn hostile_text_stays_text() {
     model.plan.report.found_by = evil.to_owned();
     model.plan.report.terms[0].name = evil.to_owned();
     model.plan.stays[0].reason = Reason::HeldByRule { rule: evil.to_owned() };
-    model.plan.waves[0].moves[0].reason = Reason::RuleBroken { rule: evil.to_owned() };
-    model.plan.waves[0].moves[0].predicted.caveats = vec![evil.to_owned()];
+    model.plan.moves[0].reason = Reason::RuleBroken { rule: evil.to_owned() };
+    model.plan.moves[0].predicted.caveats = vec![evil.to_owned()];
     for view in &mut model.execution.as_mut().unwrap().moves {
         view.detail = evil.to_owned();
     }
@@ -124,8 +124,8 @@ fn zeros_and_extremes_are_drawn() {
     let mut model = sample::executed(Happened::Measured, true);
     let huge = sample::prediction(1e12, 1e9, 1e12);
     let nothing = sample::prediction(0.0, 0.0, 0.0);
-    model.plan.waves[0].moves[0].predicted = huge.clone();
-    model.plan.waves[0].moves[1].predicted = nothing.clone();
+    model.plan.moves[0].predicted = huge.clone();
+    model.plan.moves[1].predicted = nothing.clone();
     model.history = vec![sample::record("a:0", huge, 1.0), sample::record("a:1", nothing, 1.0)];
     model.curves.insert(sample::vm("web-1"), vec![(Span::ZERO, Bytes::ZERO)]);
     for host in model.before.hosts.values_mut() {
@@ -154,10 +154,10 @@ fn bands_are_counted() {
     assert!(page.contains("1 record left out"));
 }
 
-/// The sample with 75 moves, the last 67 in a second wave, and 30 idle hosts.
+/// The sample with 75 moves and 30 idle hosts.
 fn many() -> ReportModel {
     let mut model = sample::planned_only();
-    let one = model.plan.waves[0].moves[0].clone();
+    let one = model.plan.moves[0].clone();
     let reading = model.dirty[&sample::vm("mail")].clone();
     model.before.domains.retain(|d| d.host != sample::host("h1"));
     model.after.domains.retain(|d| d.host == sample::host("h2"));
@@ -174,9 +174,7 @@ fn many() -> ReportModel {
         model.after.domains.push(guest);
         moves.push(whimbrel_core::Move { vm, ..one.clone() });
     }
-    let second = moves.split_off(8);
-    let waves = vec![Wave { moves }, Wave { moves: second }];
-    model.plan = sample::seal(waves, model.plan.stays.clone());
+    model.plan = sample::seal(moves, model.plan.stays.clone());
     for k in 0..30 {
         let any = model.before.hosts[&sample::host("h2")].clone();
         model.before.hosts.insert(sample::host(&format!("n{k:02}")), any);
@@ -192,7 +190,6 @@ fn many_are_counted_rather_than_drawn() {
         "72 more VMs left out",
         "21 other hosts not shown",
         "and 54 more",
-        "Wave 2 · 67 moves",
     ] {
         assert!(page.contains(sentence), "{sentence}");
     }

@@ -29,10 +29,8 @@ pub(crate) fn lead(model: &ReportModel) -> String {
     if count == 0 {
         return format!("Goal: {goal}. Nothing has to move.");
     }
-    let waves = model.plan.waves.iter().filter(|wave| !wave.moves.is_empty()).count();
     let of = if moves == count { String::new() } else { format!(" of {}", counted(moves, "VM")) };
-    let plan =
-        format!("Goal: {goal}. {}{of} in {}", counted(count, "move"), counted(waves, "wave"));
+    let plan = format!("Goal: {goal}. {}{of}", counted(count, "move"));
     match &model.execution {
         None => format!("{plan}."),
         Some(execution) => format!("{plan}: {}.", outcome(execution)),
@@ -110,12 +108,7 @@ fn makespan(model: &ReportModel) -> Tile {
         return Tile::without_moves(name);
     }
     let predicted = solid(&model.plan.report.makespan.human());
-    let slowest: Span = model
-        .plan
-        .waves
-        .iter()
-        .filter_map(|w| w.moves.iter().map(|m| m.predicted.total_time.p95).max())
-        .sum();
+    let slowest = model.plan.ends_if(|one| one.predicted.total_time.p95);
     let upper = format!("{} if every move takes its p95", solid(&slowest.human()));
     match model.measured_makespan() {
         Some(measured) => {

@@ -3,9 +3,10 @@
 //! Never here: another order, or another move.
 
 use whimbrel_core::{
-    Goal, Plan,
+    Goal, Move, Plan,
     digest::Digest,
-    plan::{Parent, PlanReport, Term, Wave},
+    plan::{Parent, PlanReport, Term},
+    units::Span,
 };
 use whimbrel_planner::baseline;
 
@@ -46,10 +47,26 @@ impl Work {
             policy: Digest::of(&self.policy),
             seed: self.seed,
         };
-        let waves: Vec<Wave> = self.plans.iter().flat_map(|plan| plan.waves.clone()).collect();
+        let moves = one_after_the_other(&self.plans);
         let goal = if self.plans.len() == 1 { first.goal.clone() } else { Goal::Balance };
-        Ok(Plan::seal(goal, parent, report, waves, last.stays.clone()))
+        Ok(Plan::seal(goal, parent, report, (last.at_once, moves), last.stays.clone()))
     }
+}
+
+/// The moves of all plans, where each plan begins once those before it have ended.
+fn one_after_the_other(plans: &[Plan]) -> Vec<Move> {
+    let mut moves: Vec<Move> = Vec::new();
+    let mut begins = Span::ZERO;
+    for plan in plans {
+        let earlier = u32::try_from(moves.len()).unwrap_or(u32::MAX);
+        moves.extend(plan.moves.iter().map(|one| Move {
+            after: (0..earlier).chain(one.after.iter().map(|place| place + earlier)).collect(),
+            begins: begins + one.begins,
+            ..one.clone()
+        }));
+        begins += plan.report.makespan;
+    }
+    moves
 }
 
 /// Each term from before the first stage to after the last.

@@ -98,11 +98,17 @@ fn drain(place: &Path, name: &str, past: &[MigrationTrace]) -> Result<Compared, 
         past.iter().filter(|trace| end(&trace.record) <= now).cloned().collect();
     let scene = Scene::new(Situation { snapshot, now, replay: None }, policy, &before, None)?;
     let proof = scene.advisor.prove(&plan, &scene.situation)?;
-    let own = format!("{}:", plan.id());
-    let real: Vec<&MigrationRecord> = past
+    let latest = now + plan.ends_if(|one| one.timeout);
+    let during = |record: &&MigrationRecord| record.at >= now && record.at <= latest;
+    let real: Vec<&MigrationRecord> = plan
+        .moves
         .iter()
-        .map(|trace| &trace.record)
-        .filter(|record| record.id.as_str().starts_with(&own))
+        .filter_map(|one| {
+            let records = past.iter().map(|trace| &trace.record).filter(during);
+            let way = (&one.vm, &one.from, &one.to);
+            let own = records.filter(|record| (&record.vm, &record.from, &record.to) == way);
+            own.min_by_key(|record| record.at)
+        })
         .collect();
     let first = real.iter().map(|record| record.at).min().unwrap_or(now);
     let last = real.iter().map(|record| end(record)).max().unwrap_or(now);

@@ -94,7 +94,7 @@ pub(super) fn drain(daemon: &Daemon) -> Planned {
 pub(super) fn another(plan: &Plan) -> Plan {
     let parent = whimbrel_core::plan::Parent { seed: plan.parent.seed + 1, ..plan.parent.clone() };
     let plan = plan.clone();
-    Plan::seal(plan.goal, parent, plan.report, plan.waves, plan.stays)
+    Plan::seal(plan.goal, parent, plan.report, (plan.at_once, plan.moves), plan.stays)
 }
 
 /// Waits until something holds.

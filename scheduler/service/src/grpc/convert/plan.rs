@@ -22,8 +22,6 @@ same_names!(Severity { Warning, Fatal } = NoteSeverity in "note.severity");
 
 /// `plan` with its file `text`.
 pub(in super::super) fn plan_message(plan: &Plan, text: String) -> v1::Plan {
-    let waves = plan.waves.iter().enumerate();
-    let wave_of_each = waves.flat_map(|(wave, one)| one.moves.iter().map(move |_| wave));
     v1::Plan {
         id: plan.id().to_string(),
         digest: plan.digest.to_string(),
@@ -34,11 +32,9 @@ pub(in super::super) fn plan_message(plan: &Plan, text: String) -> v1::Plan {
         gap_share: plan.report.gap,
         makespan_micros: plan.report.makespan.as_micros(),
         terms: plan.report.terms.iter().map(term_message).collect(),
-        moves: plan
-            .moves()
-            .zip(wave_of_each)
-            .map(|((id, one), wave)| move_message(&id, wave, one))
-            .collect(),
+        at_once_per_host: plan.at_once.per_host,
+        at_once_total: plan.at_once.total,
+        moves: plan.moves().map(|(id, one)| move_message(&id, one)).collect(),
         stays: plan.stays.iter().map(stay_message).collect(),
     }
 }
@@ -79,10 +75,11 @@ fn term_message(term: &Term) -> v1::ObjectiveTerm {
     v1::ObjectiveTerm { name: term.name.clone(), before: term.before, after: term.after }
 }
 
-fn move_message(id: &OrderId, wave: usize, one: &Move) -> v1::Move {
+fn move_message(id: &OrderId, one: &Move) -> v1::Move {
     v1::Move {
         id: id.to_string(),
-        wave: u32::try_from(wave).unwrap_or(u32::MAX),
+        after: one.after.clone(),
+        begins_micros: one.begins.as_micros(),
         vm: one.vm.to_string(),
         uuid: one.uuid.clone(),
         from_host: one.from.to_string(),

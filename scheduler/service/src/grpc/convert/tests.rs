@@ -71,7 +71,9 @@ fn a_plan_is_taken_apart_faithfully() {
     assert_eq!(message.digest, plan.digest.to_string());
     assert_eq!(message.goal.map(Goal::from_wire), Some(Ok(plan.goal.clone())));
     let one = &message.moves[0];
-    assert_eq!((one.from_host.as_str(), one.to_host.as_str(), one.wave), ("h1", "h2", 0));
+    assert_eq!((one.from_host.as_str(), one.to_host.as_str()), ("h1", "h2"));
+    assert_eq!((one.after.as_slice(), one.begins_micros), (&[][..], 0));
+    assert_eq!((message.at_once_per_host, message.at_once_total), (1, 4));
     assert_eq!(one.reason.as_ref().map(|reason| reason.code.as_str()), Some("host-drained"));
     assert_eq!(one.settings.map(|s| s.transport()), Some(v1::MigrationTransport::Tls));
     assert_eq!(message.stays[0].vm, "db-2");

@@ -15,7 +15,7 @@ use whimbrel_core::{
     cluster::{CompletedStats, DeltaCoding, DirtyReading, JobProgress},
     digest::Digest,
     migration::MoveState,
-    plan::{Parent, PlanReport, Reason, Stay, Term, Wave},
+    plan::{AtOnce, Parent, PlanReport, Reason, Stay, Term},
     predict::{Impact, Quantiles, Stall},
     settings::{Mode, QemuVersion, Transport},
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
@@ -132,6 +132,8 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
         uuid: "5d1c7d1e-0f3a-4f7e-9f0e-6a1b2c3d4e5f".to_owned(),
         from: host("h1"),
         to: host("h2"),
+        after: Vec::new(),
+        begins: Span::ZERO,
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,
         settings: MigrationSettings {
@@ -156,7 +158,8 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
         seed,
     };
     let stays = vec![Stay { vm: VmId::new("db-2").unwrap(), reason: Reason::WellPlaced }];
-    Plan::seal(goal.clone(), parent, report, vec![Wave { moves: vec![one] }], stays)
+    let at_once = AtOnce { per_host: 1, total: 4 };
+    Plan::seal(goal.clone(), parent, report, (at_once, vec![one]), stays)
 }
 
 /// What the checker says: draining any host but h1 is refused.
@@ -175,7 +178,6 @@ pub(in super::super) fn execution(plan: &Plan, state: MoveState) -> Execution {
         vm: one.vm.clone(),
         from: one.from.clone(),
         to: one.to.clone(),
-        wave: 0,
         state,
         detail: String::new(),
         begun_at: Some(at(5)),

@@ -132,7 +132,7 @@ fn hostile_plan_texts_are_invalid_arguments_with_a_hint() {
         "[".repeat(1 << 20),
         format!("x = \"{}\"", "é".repeat(1 << 20)),
         good.text.replace("h2", "h3"),
-        good.text.replace("format = 1", "format = 2"),
+        good.text.replace("format = 2", "format = 3"),
         good.text.replace("60 s", "-60 s"),
         format!("extra = 1\n{}", good.text),
     ];

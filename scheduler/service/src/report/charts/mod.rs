@@ -13,7 +13,7 @@ pub(crate) mod runs;
 pub(crate) mod scale;
 pub(crate) mod scatter;
 pub(crate) mod strips;
-pub(crate) mod waves;
+pub(crate) mod timeline;
 
 use super::markup::esc;
 

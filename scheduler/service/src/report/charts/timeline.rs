@@ -1,10 +1,9 @@
 //! The timeline: every move as predicted and, where it was executed, as it went.
 //!
-//! Predicted bars begin when the wave before is expected to have ended; actual ones where they
-//! were begun, counted from the first begin. Moves that were not begun have no actual bar.
+//! Predicted bars begin where the plan expects them to; actual ones where they were begun, counted from the first begin. Moves that were not begun have no actual bar.
 
 use whimbrel_core::{
-    Move, OrderId,
+    Move,
     migration::MoveState,
     units::{Span, Timestamp},
 };
@@ -27,7 +26,6 @@ const LEFT: f64 = 196.0;
 const RIGHT: f64 = 238.0;
 const PLOT: f64 = WIDTH - LEFT - RIGHT;
 const HEAD: f64 = 24.0;
-const WAVE_HEAD: f64 = 26.0;
 const BAR: f64 = 11.0;
 /// A wide band must not press the bars together: beyond this many times the longest bar's end
 /// whiskers are cut.
@@ -35,17 +33,13 @@ const WHISKER_LIMIT: f64 = 1.7;
 
 /// One row of the figure.
 struct Row<'a> {
-    wave: usize,
     planned: &'a Move,
-    start: Span,
     view: Option<&'a MoveView>,
 }
 
 /// Rows with their common axis.
 struct Timeline<'a> {
     rows: Vec<Row<'a>>,
-    /// Moves of each wave, those that are not drawn too.
-    wave_sizes: Vec<usize>,
     scale: Scale,
     /// When the first move was begun.
     origin: Timestamp,
@@ -75,15 +69,8 @@ pub(crate) fn figure(model: &ReportModel) -> String {
 }
 
 fn rows(model: &ReportModel) -> Vec<Row<'_>> {
-    let starts = model.wave_starts();
-    let ids: Vec<OrderId> = model.plan.moves().map(|(id, _)| id).collect();
-    let of_wave = model.plan.waves.iter().zip(starts).enumerate();
-    let moves = of_wave
-        .flat_map(|(wave, (moves, start))| moves.moves.iter().map(move |m| (wave, m, start)));
-    moves
-        .zip(ids)
-        .map(|((wave, planned, start), id)| Row { wave, planned, start, view: model.view(&id) })
-        .collect()
+    let moves = model.plan.moves();
+    moves.map(|(id, planned)| Row { planned, view: model.view(&id) }).collect()
 }
 
 impl<'a> Timeline<'a> {
@@ -92,15 +79,15 @@ impl<'a> Timeline<'a> {
         let origin = begun().min().unwrap_or_default();
         let ended = rows.iter().filter_map(|r| r.view?.ended_at);
         let now = begun().chain(ended).max().unwrap_or_default();
-        let expected = rows.iter().map(|r| r.start + r.planned.predicted.total_time.p50);
+        let expected = rows.iter().map(|r| r.planned.begins + r.planned.predicted.total_time.p50);
         let longest = expected.max().unwrap_or_default().max(now.since(origin));
         let limit = longest.as_seconds_f64() * WHISKER_LIMIT;
-        let widest = rows.iter().map(|r| r.start + r.planned.predicted.total_time.p95).max();
+        let widest =
+            rows.iter().map(|r| r.planned.begins + r.planned.predicted.total_time.p95).max();
         let last = widest.unwrap_or_default().max(longest).as_seconds_f64().min(limit);
         let scale = Scale::from_zero(Quantity::Seconds, [last]);
         let executed = model.execution.is_some();
-        let wave_sizes = model.plan.waves.iter().map(|wave| wave.moves.len()).collect();
-        Self { rows, wave_sizes, scale, origin, executed, now, word: model.happened.word() }
+        Self { rows, scale, origin, executed, now, word: model.happened.word() }
     }
 
     fn row_height(&self) -> f64 {
@@ -114,13 +101,7 @@ impl<'a> Timeline<'a> {
     fn draw(&self) -> String {
         let mut y = HEAD;
         let mut rows = String::new();
-        let mut wave = None;
         for row in &self.rows {
-            if wave != Some(row.wave) {
-                wave = Some(row.wave);
-                rows += &self.wave_head(row.wave, y);
-                y += WAVE_HEAD;
-            }
             rows += &self.row(row, y);
             y += self.row_height();
         }
@@ -142,19 +123,6 @@ impl<'a> Timeline<'a> {
             )
         });
         ticks.collect::<Vec<_>>().concat()
-    }
-
-    fn wave_head(&self, wave: usize, y: f64) -> String {
-        let moves = self.wave_sizes.get(wave).copied().unwrap_or_default();
-        format!(
-            "<line class=\"grid\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{:.1}\" y2=\"{:.1}\"/>\
-             <text class=\"m\" x=\"0\" y=\"{:.1}\">Wave {} · {}</text>\n",
-            y + 2.0,
-            y + 2.0,
-            y + 19.0,
-            wave + 1,
-            counted(moves, "move")
-        )
     }
 
     fn row(&self, row: &Row<'_>, y: f64) -> String {
@@ -181,10 +149,12 @@ impl<'a> Timeline<'a> {
     /// The median as a bar with its 90 % band as a whisker, and the expected stop at its end.
     fn predicted(&self, row: &Row<'_>, y: f64) -> String {
         let of = &row.planned.predicted;
-        let end = row.start + of.total_time.p50;
-        let (x, end_x) = (self.x(row.start), self.x(end));
-        let (low, high) =
-            (self.x(row.start + of.total_time.p05), self.x(row.start + of.total_time.p95));
+        let end = row.planned.begins + of.total_time.p50;
+        let (x, end_x) = (self.x(row.planned.begins), self.x(end));
+        let (low, high) = (
+            self.x(row.planned.begins + of.total_time.p05),
+            self.x(row.planned.begins + of.total_time.p95),
+        );
         let (middle, cap) = (y + BAR / 2.0, 3.5);
         let text = format!(
             "{} ({}), stops {}",
