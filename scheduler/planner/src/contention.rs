@@ -18,6 +18,8 @@
 //! The function is replaced by chords between a few points: exact there, above it in between. The
 //! solver's model, the bound and the report use the same chords.
 
+use whimbrel_core::policy::Policy;
+
 use crate::view::{HostView, Occupancy, View};
 
 /// Least width of the ramp from the threshold to full use, for thresholds near 1.
@@ -32,6 +34,7 @@ const STEPS_MANY: u32 = 16;
 const EVENNESS_ASKED_FOR: f64 = 0.01;
 
 /// The function for one policy.
+#[derive(Debug, Clone)]
 pub(crate) struct Contention {
     cpu: Curve,
     /// Absent where memory need not be even.
@@ -39,6 +42,7 @@ pub(crate) struct Contention {
 }
 
 /// The largest of several lines in a share of a host.
+#[derive(Debug, Clone)]
 pub(crate) struct Curve {
     lines: Vec<Line>,
     /// Shares between which the lines hold, from 0 on; the last line holds to infinity.
@@ -82,7 +86,12 @@ impl Load {
 impl Contention {
     /// For the policy of `view`.
     pub(crate) fn new(view: &View<'_>) -> Self {
-        let balance = &view.policy.balance;
+        Self::of(view.policy)
+    }
+
+    /// For `policy`.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let balance = &policy.balance;
         let horizon = balance.horizon.as_seconds_f64();
         let even = balance.memory_evenness.get();
         Self {
@@ -109,8 +118,13 @@ impl Contention {
 
     /// Guest-seconds of slow-down on `host` under `load`, 0 or more.
     pub(crate) fn at(&self, host: &HostView<'_>, load: Load) -> f64 {
-        let memory = self.memory.as_ref().map_or(0.0, |curve| curve.at(load.memory, host.cores));
-        self.cpu.at(load.cpu, host.cores) + memory
+        self.with(host.cores, load)
+    }
+
+    /// Guest-seconds of slow-down on a host of `cores` under `load`, 0 or more.
+    pub(crate) fn with(&self, cores: f64, load: Load) -> f64 {
+        let memory = self.memory.as_ref().map_or(0.0, |curve| curve.at(load.memory, cores));
+        self.cpu.at(load.cpu, cores) + memory
     }
 
     /// Summed over all hosts.

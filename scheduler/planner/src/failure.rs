@@ -191,7 +191,7 @@ impl fmt::Display for Rejected {
     }
 }
 
-fn joined(items: &[impl fmt::Display]) -> String {
+pub(crate) fn joined(items: &[impl fmt::Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

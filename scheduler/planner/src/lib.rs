@@ -31,6 +31,7 @@ mod failure;
 mod goal;
 mod options;
 mod ordering;
+pub mod placing;
 mod report;
 mod scope;
 mod search;

@@ -197,6 +197,11 @@ impl<'a> HostView<'a> {
 }
 
 impl HostView<'_> {
+    /// Memory in bytes and vCPUs of domains that arrive or leave by migrations outside this plan.
+    pub(crate) fn passing(&self) -> (u64, u64) {
+        self.passing
+    }
+
     /// `memory` as the part of what guests may have, times the cores: a unit that adds up with
     /// those of the CPU.
     pub(crate) fn memory_as_cores(&self, memory: u64) -> f64 {

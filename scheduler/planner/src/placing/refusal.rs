@@ -1,0 +1,123 @@
+//! Why no host takes a machine: how many hosts for which reason, and which came nearest.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+use whimbrel_core::{ids::HostId, units::Bytes};
+
+use super::trial::{Item, Refusal, Trial};
+
+/// Hosts that are named because they came nearest.
+const NEAREST: usize = 3;
+
+/// Why hosts refused a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Refused {
+    /// Hosts for each reason, most first.
+    pub reasons: Vec<Counted>,
+    /// Hosts that only size kept away, the least missing first; three at most.
+    pub nearest: Vec<Miss>,
+}
+
+/// Hosts with one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// The reason in words.
+    pub reason: String,
+    /// Hosts.
+    pub hosts: usize,
+}
+
+/// A host that was too small by a little.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Miss {
+    /// The host.
+    pub host: HostId,
+    /// Memory that it lacks.
+    pub memory_short: Bytes,
+    /// vCPUs that it lacks.
+    pub vcpus_short: u64,
+}
+
+impl Refused {
+    /// Counts refusals of `item` by `hosts`.
+    pub(super) fn count(
+        trial: &Trial<'_>,
+        item: &Item,
+        refusals: impl Iterator<Item = (usize, Refusal)>,
+    ) -> Self {
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        // A host lacks about as much as the larger of what it lacks of its two sizes.
+        let part = |short: u64, of: u64| short as f64 / of.max(1) as f64;
+        let mut near: Vec<(f64, usize, u64, u64)> = Vec::new();
+        for (host, refusal) in refusals {
+            let reason = match refusal {
+                Refusal::NotUp(state) => state.to_owned(),
+                Refusal::Lost => "lost".to_owned(),
+                Refusal::Excluded => "excluded".to_owned(),
+                Refusal::Law(law) => format!("rule {:?}", trial.room.rules.name(law)),
+                Refusal::Short { memory, vcpus } => {
+                    let lacks = part(memory, item.size.memory).max(part(vcpus, item.size.vcpus));
+                    near.push((lacks, host, memory, vcpus));
+                    match (memory, vcpus) {
+                        (_, 0) => "too little memory".to_owned(),
+                        (0, _) => "too few vCPUs".to_owned(),
+                        _ => "too little memory and too few vCPUs".to_owned(),
+                    }
+                }
+            };
+            *reasons.entry(reason).or_default() += 1;
+        }
+        near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        near.truncate(NEAREST);
+        let named = |(_, host, memory, vcpus): (f64, usize, u64, u64)| Miss {
+            host: trial.room.slots[host].id.clone(),
+            memory_short: Bytes::new(memory),
+            vcpus_short: vcpus,
+        };
+        let mut reasons: Vec<Counted> =
+            reasons.into_iter().map(|(reason, hosts)| Counted { reason, hosts }).collect();
+        reasons.sort_by_key(|one| std::cmp::Reverse(one.hosts));
+        Self { reasons, nearest: near.into_iter().map(named).collect() }
+    }
+
+    /// What every host says against `item`.
+    pub(super) fn of(trial: &Trial<'_>, item: &Item) -> Self {
+        let hosts = 0..trial.room.slots.len();
+        let said = hosts.filter_map(|host| Some((host, trial.refusal(item, host)?)));
+        Self::count(trial, item, said)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reasons.is_empty() {
+            return f.write_str("no host refuses it");
+        }
+        let listed: Vec<String> = self
+            .reasons
+            .iter()
+            .map(|one| format!("{}: {}", one.reason, hosts(one.hosts)))
+            .collect();
+        f.write_str(&listed.join(", "))?;
+        let near: Vec<String> = self.nearest.iter().map(ToString::to_string).collect();
+        if near.is_empty() { Ok(()) } else { write!(f, "; nearest: {}", near.join(", ")) }
+    }
+}
+
+fn hosts(count: usize) -> String {
+    if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lacks = Vec::new();
+        if self.memory_short > Bytes::ZERO {
+            lacks.push(format!("memory short by {}", self.memory_short.human()));
+        }
+        if self.vcpus_short > 0 {
+            lacks.push(format!("vCPUs short by {}", self.vcpus_short));
+        }
+        write!(f, "{}: {}", self.host, lacks.join(" and "))
+    }
+}

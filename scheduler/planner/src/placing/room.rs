@@ -1,0 +1,329 @@
+//! What is free on every host, kept up to date by single changes.
+//!
+//! Built once from a snapshot and a policy; a machine that comes, goes or moves changes a few sums
+//! in the time of some look-ups. All sums are whole numbers, so that a room that was kept up to
+//! date equals one that is built anew. Chooses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+use whimbrel_core::{
+    cluster::{HostState, PlacementError, Snapshot},
+    ids::{HostId, VmId},
+    policy::{Contradiction, Policy, RangeError},
+    units::{Bytes, Share},
+};
+
+use super::rulebook::{Law, Rulebook};
+use crate::{contention::Contention, failure::joined, view::View};
+
+/// Parts that a core is counted in.
+const PARTS: f64 = 1e6;
+
+/// What a machine takes of its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Memory in bytes.
+    pub(super) memory: u64,
+    /// Virtual CPUs.
+    pub(super) vcpus: u64,
+    /// CPU demand in millionths of a core.
+    pub(super) demand: u64,
+}
+
+/// A host with its limits and sums.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) id: HostId,
+    pub(super) state: HostState,
+    /// Before the reserve.
+    memory_all: u64,
+    /// Bytes that guests may have.
+    pub(super) memory_limit: u64,
+    /// vCPUs that guests may have.
+    pub(super) vcpu_limit: u64,
+    /// CPU in cores.
+    pub(super) cores: f64,
+    /// What is in use, by guests and by anything else.
+    pub(super) used: Size,
+    pub(super) guests: BTreeSet<usize>,
+}
+
+/// A machine that has a host.
+#[derive(Debug, Clone)]
+pub(super) struct Guest {
+    pub(super) name: VmId,
+    pub(super) size: Size,
+    pub(super) host: usize,
+    pub(super) laws: Vec<Law>,
+}
+
+/// What is free on every host under one policy.
+#[derive(Debug, Clone)]
+pub struct Room {
+    pub(super) slots: Vec<Slot>,
+    index: BTreeMap<HostId, usize>,
+    guests: Vec<Option<Guest>>,
+    /// Numbers of guests that left.
+    vacant: Vec<usize>,
+    names: BTreeMap<VmId, usize>,
+    pub(super) rules: Rulebook,
+    pub(super) contention: Contention,
+    /// Hosts that are up, by free memory and by free vCPUs.
+    pub(super) by_free: [BTreeSet<(u64, usize)>; 2],
+}
+
+/// Why there is no room to ask, or why a change of it is refused.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RoomError {
+    /// The snapshot gives some machine no single place.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// A number of the policy is out of its range.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// The policy's rules cannot hold on this cluster.
+    #[error("{}", joined(.0))]
+    Contradictions(Vec<Contradiction>),
+    /// No such host.
+    #[error("host {0} is not in the cluster (hint: whimbrel inventory lists the hosts)")]
+    UnknownHost(HostId),
+    /// No such machine.
+    #[error("domain {0} is not in the cluster (hint: whimbrel inventory lists the domains)")]
+    UnknownVm(VmId),
+    /// A machine of this name exists.
+    #[error("domain {vm} exists already, on host {host} (hint: choose another name)")]
+    Exists {
+        /// The machine.
+        vm: VmId,
+        /// Where it is.
+        host: HostId,
+    },
+}
+
+impl Size {
+    /// Of a machine with `memory` and `vcpus` that is expected to keep `demand_cores` busy.
+    pub fn new(memory: Bytes, vcpus: u32, demand_cores: f64) -> Self {
+        Self { memory: memory.get(), vcpus: vcpus.into(), demand: parts(demand_cores) }
+    }
+
+    /// CPU demand in cores.
+    pub(super) fn cores(self) -> f64 {
+        self.demand as f64 / PARTS
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.saturating_add(other.memory),
+            vcpus: self.vcpus.saturating_add(other.vcpus),
+            demand: self.demand.saturating_add(other.demand),
+        }
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.saturating_sub(other.memory),
+            vcpus: self.vcpus.saturating_sub(other.vcpus),
+            demand: self.demand.saturating_sub(other.demand),
+        }
+    }
+}
+
+/// In millionths of a core; what is no number is nothing.
+fn parts(cores: f64) -> u64 {
+    (cores * PARTS).round() as u64
+}
+
+impl Slot {
+    /// Memory and vCPUs that are free under the limits.
+    pub(super) fn free(&self) -> (u64, u64) {
+        let (memory, vcpus) = (self.used.memory, self.used.vcpus);
+        (self.memory_limit.saturating_sub(memory), self.vcpu_limit.saturating_sub(vcpus))
+    }
+}
+
+impl Room {
+    /// Of what was observed, under `policy`.
+    ///
+    /// # Errors
+    /// [`RoomError`] where the snapshot gives a machine no single place, or the policy cannot hold.
+    pub fn new(snapshot: &Snapshot, policy: &Policy) -> Result<Self, RoomError> {
+        policy.check_ranges()?;
+        let view = View::new(snapshot, policy)?;
+        let contradictions = policy.contradictions(snapshot);
+        if !contradictions.is_empty() {
+            return Err(RoomError::Contradictions(contradictions));
+        }
+        Ok(Self::at(&view, &view.present()))
+    }
+
+    /// Of `view` with every machine where `place` says. Hosts and machines keep their numbers.
+    pub(crate) fn at(view: &View<'_>, place: &[usize]) -> Self {
+        let index: BTreeMap<HostId, usize> =
+            view.hosts.iter().map(|host| host.id.clone()).zip(0..).collect();
+        let slots = view.hosts.iter().map(|host| {
+            let (memory, vcpus) = host.passing();
+            Slot {
+                id: host.id.clone(),
+                state: host.host.state,
+                memory_all: host.host.memory.get(),
+                memory_limit: host.memory_limit,
+                vcpu_limit: host.vcpu_limit as u64,
+                cores: host.cores,
+                used: Size { memory, vcpus, demand: parts(host.base_cores) },
+                guests: BTreeSet::new(),
+            }
+        });
+        let mut room = Self {
+            slots: slots.collect(),
+            rules: Rulebook::new(view.policy, &index),
+            index,
+            guests: Vec::with_capacity(view.vms.len()),
+            vacant: Vec::new(),
+            names: BTreeMap::new(),
+            contention: Contention::of(view.policy),
+            by_free: [BTreeSet::new(), BTreeSet::new()],
+        };
+        room.list_free();
+        for (vm, &host) in view.vms.iter().zip(place) {
+            let demand = parts(vm.demand_cores);
+            let size = Size { memory: vm.memory(), vcpus: vm.vcpus(), demand };
+            room.enter(Some(&vm.domain.vm), size, host);
+        }
+        for (vm, &host) in &view.arriving {
+            let laws = room.rules.of(vm).to_vec();
+            room.rules.arrive(&laws, host);
+        }
+        room
+    }
+
+    /// The same with other limits: `reserve` of each host's memory kept free, `cpu_overcommit`
+    /// vCPUs for each core.
+    #[must_use]
+    pub fn with_limits(&self, reserve: Share, cpu_overcommit: f64) -> Self {
+        let mut room = self.clone();
+        for slot in &mut room.slots {
+            slot.memory_limit = (slot.memory_all as f64 * (1.0 - reserve.get())) as u64;
+            slot.vcpu_limit = (slot.cores * cpu_overcommit) as u64;
+        }
+        room.list_free();
+        room
+    }
+
+    fn list_free(&mut self) {
+        let up = || self.slots.iter().enumerate().filter(|(_, one)| one.state == HostState::Up);
+        let by_memory = up().map(|(host, one)| (one.free().0, host)).collect();
+        let by_vcpus = up().map(|(host, one)| (one.free().1, host)).collect();
+        self.by_free = [by_memory, by_vcpus];
+    }
+
+    /// A machine of `size` is on `host` now.
+    ///
+    /// # Errors
+    /// [`RoomError`] where the host is unknown or the machine known.
+    pub fn add(&mut self, vm: &VmId, size: Size, host: &HostId) -> Result<(), RoomError> {
+        let host = self.number_of(host)?;
+        if let Some(guest) = self.names.get(vm).and_then(|&guest| self.guest(guest)) {
+            let host = self.slots[guest.host].id.clone();
+            return Err(RoomError::Exists { vm: vm.clone(), host });
+        }
+        self.enter(Some(vm), size, host);
+        Ok(())
+    }
+
+    /// A machine has ended.
+    ///
+    /// # Errors
+    /// [`RoomError`] where it is unknown.
+    pub fn remove(&mut self, vm: &VmId) -> Result<(), RoomError> {
+        let unknown = || RoomError::UnknownVm(vm.clone());
+        let guest = self.names.get(vm).copied().ok_or_else(unknown)?;
+        self.leave(guest);
+        Ok(())
+    }
+
+    /// A machine is on `host` now.
+    ///
+    /// # Errors
+    /// [`RoomError`] where one of the two is unknown.
+    pub fn shift(&mut self, vm: &VmId, host: &HostId) -> Result<(), RoomError> {
+        let unknown = || RoomError::UnknownVm(vm.clone());
+        let host = self.number_of(host)?;
+        let guest = self.names.get(vm).copied().ok_or_else(unknown)?;
+        self.shift_guest(guest, host);
+        Ok(())
+    }
+
+    /// The machine with this number is on `host` now; it keeps its number.
+    pub(crate) fn shift_guest(&mut self, number: usize, host: usize) {
+        let Some((vm, size)) = self.guest(number).map(|one| (one.name.clone(), one.size)) else {
+            return;
+        };
+        let named = self.names.get(&vm) == Some(&number);
+        self.leave(number);
+        self.enter(named.then_some(&vm), size, host);
+    }
+
+    /// The host's number.
+    ///
+    /// # Errors
+    /// [`RoomError::UnknownHost`].
+    pub(super) fn number_of(&self, host: &HostId) -> Result<usize, RoomError> {
+        self.index.get(host).copied().ok_or_else(|| RoomError::UnknownHost(host.clone()))
+    }
+
+    /// Where the machine is.
+    pub fn host_of(&self, vm: &VmId) -> Option<&HostId> {
+        let guest = self.guest(*self.names.get(vm)?)?;
+        self.slots.get(guest.host).map(|slot| &slot.id)
+    }
+
+    pub(super) fn guest(&self, number: usize) -> Option<&Guest> {
+        self.guests.get(number).and_then(Option::as_ref)
+    }
+
+    /// A machine comes to `host`; its number. A newly left number is given again.
+    pub(super) fn enter(&mut self, vm: Option<&VmId>, size: Size, host: usize) -> usize {
+        let laws = vm.map_or(Vec::new(), |vm| self.rules.of(vm).to_vec());
+        self.rules.arrive(&laws, host);
+        let name = vm.cloned().unwrap_or_else(VmId::unnamed);
+        let guest = Guest { name, size, host, laws };
+        let number = self.vacant.pop().unwrap_or(self.guests.len());
+        if number == self.guests.len() {
+            self.guests.push(Some(guest));
+        } else {
+            self.guests[number] = Some(guest);
+        }
+        if let Some(vm) = vm {
+            self.names.insert(vm.clone(), number);
+        }
+        self.slots[host].guests.insert(number);
+        self.resize(host, |used| used.plus(size));
+        number
+    }
+
+    /// The machine with this number goes.
+    pub(super) fn leave(&mut self, number: usize) {
+        let Some(guest) = self.guests.get_mut(number).and_then(Option::take) else { return };
+        self.vacant.push(number);
+        if self.names.get(&guest.name) == Some(&number) {
+            self.names.remove(&guest.name);
+        }
+        self.rules.leave(&guest.laws, guest.host);
+        self.slots[guest.host].guests.remove(&number);
+        self.resize(guest.host, |used| used.minus(guest.size));
+    }
+
+    fn resize(&mut self, host: usize, change: impl Fn(Size) -> Size) {
+        let slot = &mut self.slots[host];
+        let before = slot.free();
+        slot.used = change(slot.used);
+        if slot.state == HostState::Up {
+            let after = slot.free();
+            self.by_free[0].remove(&(before.0, host));
+            self.by_free[0].insert((after.0, host));
+            self.by_free[1].remove(&(before.1, host));
+            self.by_free[1].insert((after.1, host));
+        }
+    }
+}

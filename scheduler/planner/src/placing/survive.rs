@@ -1,0 +1,274 @@
+//! Whether the guests of a host survive its loss: every one of them is given a host on what is
+//! left, by memory, vCPUs and rules, not by a sum. A sum says yes where a large guest finds only
+//! small holes.
+//!
+//! Guests are placed largest first, each where it leaves the least memory (and, where that fails,
+//! the fewest vCPUs); one that finds no host changes places with one that does. A way that is found
+//! is a proof. None found is no proof that there is none: the question is bin packing, and the
+//! answer errs on the side of caution.
+//!
+//! [`survives`] asks once; [`Survival`] keeps a way out for the loss of each host and looks again
+//! only where a change concerns it. One host is lost at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use whimbrel_core::{
+    cluster::HostState,
+    ids::{HostId, VmId},
+};
+
+use super::{
+    refusal::Refused,
+    room::{Room, RoomError, Size},
+    trial::{Item, Scarce, Trial, fill},
+};
+
+/// A machine with the host where it can start again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restart {
+    /// The machine.
+    pub vm: VmId,
+    /// Its new host.
+    pub host: HostId,
+}
+
+/// A machine that no host would take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stranded {
+    /// The machine.
+    pub vm: VmId,
+    /// What the hosts say, when all that could be placed is.
+    pub refused: Refused,
+}
+
+/// Where the guests of `lost` start again when it fails.
+///
+/// # Errors
+/// The machines that cannot be restarted, or [`RoomError::UnknownHost`].
+pub fn survives(
+    room: &Room,
+    lost: &HostId,
+) -> Result<Result<Vec<Restart>, Vec<Stranded>>, RoomError> {
+    let lost = room.number_of(lost)?;
+    Ok(restarts(room, lost, None).map(|way| {
+        let named = |(&guest, &host): (&usize, &usize)| {
+            let vm = room.guest(guest)?.name.clone();
+            Some(Restart { vm, host: room.slots[host].id.clone() })
+        };
+        way.iter().filter_map(named).collect()
+    }))
+}
+
+/// A new host for each guest of a lost one, by numbers.
+type Way = BTreeMap<usize, usize>;
+
+/// A way out for the loss of each host.
+#[derive(Debug, Clone)]
+pub struct Survival {
+    ways: Vec<Way>,
+    /// For each host, what it would receive on each loss.
+    promised: Vec<BTreeMap<usize, Size>>,
+    stranded: BTreeMap<usize, Vec<Stranded>>,
+}
+
+/// A loss that is not survived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The host.
+    pub host: HostId,
+    /// Its guests that cannot be restarted.
+    pub stranded: Vec<Stranded>,
+}
+
+impl Survival {
+    /// Looks at the loss of every host that can still be lost.
+    pub fn new(room: &Room) -> Self {
+        let hosts = room.slots.len();
+        let mut survival = Self {
+            ways: vec![Way::new(); hosts],
+            promised: vec![BTreeMap::new(); hosts],
+            stranded: BTreeMap::new(),
+        };
+        for host in (0..hosts).filter(|&host| room.slots[host].state != HostState::Unreachable) {
+            match restarts(room, host, None) {
+                Ok(way) => survival.keep(room, host, way),
+                Err(stranded) => {
+                    survival.stranded.insert(host, stranded);
+                }
+            }
+        }
+        survival
+    }
+
+    /// The losses that are not survived, ordered by host.
+    pub fn unsafe_losses(&self, room: &Room) -> Vec<Loss> {
+        let loss = |(&host, stranded): (&usize, &Vec<Stranded>)| {
+            Some(Loss { host: room.slots.get(host)?.id.clone(), stranded: stranded.clone() })
+        };
+        self.stranded.iter().filter_map(loss).collect()
+    }
+
+    /// Whether every loss that was survived is still, after `guests` came to the hosts `touched` or
+    /// left them. If so, the change is taken over; otherwise nothing is, and whoever made it undoes
+    /// it.
+    ///
+    /// # Errors
+    /// The first [`Loss`] that would no longer be survived.
+    pub(crate) fn still(
+        &mut self,
+        room: &Room,
+        touched: &[usize],
+        guests: &[usize],
+    ) -> Result<(), Loss> {
+        let mut found: Vec<(usize, Way)> = Vec::new();
+        for lost in self.concerned(room, touched, guests) {
+            match restarts(room, lost, Some(&self.ways[lost])) {
+                Ok(way) => found.push((lost, way)),
+                Err(_) if self.stranded.contains_key(&lost) => {}
+                Err(stranded) => {
+                    return Err(Loss { host: room.slots[lost].id.clone(), stranded });
+                }
+            }
+        }
+        for (lost, way) in found {
+            self.stranded.remove(&lost);
+            self.keep(room, lost, way);
+        }
+        Ok(())
+    }
+
+    /// Losses whose way out may no longer be one.
+    fn concerned(&self, room: &Room, touched: &[usize], guests: &[usize]) -> BTreeSet<usize> {
+        let ruled = |&guest: &usize| room.guest(guest).is_some_and(|one| !one.laws.is_empty());
+        if guests.iter().any(ruled) {
+            // A rule may join guests of any two hosts.
+            let there = |&one: &usize| room.slots[one].state != HostState::Unreachable;
+            return (0..room.slots.len()).filter(there).collect();
+        }
+        let mut concerned = BTreeSet::new();
+        for &host in touched {
+            if room.slots[host].state != HostState::Unreachable {
+                concerned.insert(host);
+            }
+            let (memory, vcpus) = room.slots[host].free();
+            let broken = self.promised[host].iter();
+            let broken = broken.filter(|(_, size)| size.memory > memory || size.vcpus > vcpus);
+            concerned.extend(broken.map(|(lost, _)| *lost));
+        }
+        concerned
+    }
+
+    fn keep(&mut self, room: &Room, lost: usize, way: Way) {
+        for host in self.ways[lost].values() {
+            self.promised[*host].remove(&lost);
+        }
+        for (&guest, &host) in &way {
+            let size = room.guest(guest).map_or(Size::default(), |one| one.size);
+            let promised = self.promised[host].entry(lost).or_default();
+            *promised = promised.plus(size);
+        }
+        self.ways[lost] = way;
+    }
+}
+
+/// A host for every guest of `lost`; `before` is a way that may still hold for most of them.
+fn restarts(room: &Room, lost: usize, before: Option<&Way>) -> Result<Way, Vec<Stranded>> {
+    let blocks = blocks(room, &[lost]);
+    let items: Vec<Item> = blocks.iter().map(|block| item(room, block)).collect();
+    let mut trial = Trial::without(room, &[lost]);
+    let mut hosts = vec![None; blocks.len()];
+    if let Some(before) = before {
+        for (at, block) in blocks.iter().enumerate() {
+            let host = block.first().and_then(|guest| before.get(guest)).copied();
+            hosts[at] = host.filter(|&host| trial.takes(&items[at], host));
+            if let Some(host) = hosts[at] {
+                trial.put(&items[at], host);
+            }
+        }
+    }
+    fill(&mut trial, &items, &mut hosts, Scarce::Memory);
+    for scarce in [Scarce::Memory, Scarce::Vcpus] {
+        if hosts.iter().all(Option::is_some) {
+            break;
+        }
+        let (mut again, mut others) = (Trial::without(room, &[lost]), vec![None; blocks.len()]);
+        fill(&mut again, &items, &mut others, scarce);
+        let left = |hosts: &[Option<usize>]| hosts.iter().filter(|host| host.is_none()).count();
+        if left(&others) < left(&hosts) {
+            (trial, hosts) = (again, others);
+        }
+    }
+    let mut way = Way::new();
+    let mut stranded = Vec::new();
+    for ((block, item), host) in blocks.iter().zip(&items).zip(&hosts) {
+        for &guest in block {
+            match host {
+                Some(host) => {
+                    way.insert(guest, *host);
+                }
+                None => stranded.extend(room.guest(guest).map(|one| Stranded {
+                    vm: one.name.clone(),
+                    refused: Refused::of(&trial, item),
+                })),
+            }
+        }
+    }
+    if stranded.is_empty() { Ok(way) } else { Err(stranded) }
+}
+
+/// The guests of `lost`, those together that a rule keeps together, largest first.
+pub(super) fn blocks(room: &Room, lost: &[usize]) -> Vec<Vec<usize>> {
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    let mut block_of_law: BTreeMap<usize, usize> = BTreeMap::new();
+    for &guest in lost.iter().flat_map(|&host| &room.slots[host].guests) {
+        let Some(one) = room.guest(guest) else { continue };
+        let binding: Vec<usize> =
+            one.laws.iter().copied().filter(|&law| room.rules.keeps_together(law)).collect();
+        let joined: BTreeSet<usize> =
+            binding.iter().filter_map(|law| block_of_law.get(law).copied()).collect();
+        let target = joined.first().copied().unwrap_or(blocks.len());
+        if target == blocks.len() {
+            blocks.push(Vec::new());
+        }
+        for &other in joined.iter().skip(1) {
+            let moved = std::mem::take(&mut blocks[other]);
+            blocks[target].extend(moved);
+            for block in block_of_law.values_mut().filter(|block| **block == other) {
+                *block = target;
+            }
+        }
+        blocks[target].push(guest);
+        block_of_law.extend(binding.into_iter().map(|law| (law, target)));
+    }
+    blocks.retain(|block| !block.is_empty());
+    let largest = largest(room);
+    blocks.sort_by(|a, b| {
+        let part = |block: &[usize]| dominant(item(room, block).size, largest);
+        part(b).total_cmp(&part(a)).then_with(|| a.first().cmp(&b.first()))
+    });
+    blocks
+}
+
+/// All of `block` as one item.
+pub(super) fn item(room: &Room, block: &[usize]) -> Item {
+    let mut item = Item::default();
+    for guest in block.iter().filter_map(|&guest| room.guest(guest)) {
+        item.size = item.size.plus(guest.size);
+        item.laws.extend(&guest.laws);
+    }
+    item
+}
+
+/// The largest limits of any host.
+pub(super) fn largest(room: &Room) -> Size {
+    let memory = room.slots.iter().map(|slot| slot.memory_limit).max().unwrap_or(0);
+    let vcpus = room.slots.iter().map(|slot| slot.vcpu_limit).max().unwrap_or(0);
+    Size { memory, vcpus, demand: 0 }
+}
+
+/// The part of the largest host that `size` takes, of memory or of vCPUs, whichever is more.
+pub(super) fn dominant(size: Size, largest: Size) -> f64 {
+    let part = |of: u64, all: u64| of as f64 / all.max(1) as f64;
+    part(size.memory, largest.memory).max(part(size.vcpus, largest.vcpus))
+}

@@ -1,0 +1,194 @@
+//! A room with some machines more on top, to try what fits. The room itself never changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use whimbrel_core::cluster::HostState;
+
+use super::{
+    room::{Room, Size},
+    rulebook::{Law, Shift},
+};
+
+/// One machine that needs a host, or several that rules keep together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Item {
+    /// Of all of them.
+    pub(super) size: Size,
+    /// Rules that name them; one that names two of them is here twice.
+    pub(super) laws: Vec<Law>,
+    /// Hosts that they may not have whatever the rules say.
+    pub(super) excluded: BTreeSet<usize>,
+}
+
+/// Why a host does not take an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Refusal {
+    /// It takes nobody.
+    NotUp(&'static str),
+    /// It is taken for lost.
+    Lost,
+    /// The question leaves it out.
+    Excluded,
+    /// A rule.
+    Law(Law),
+    /// It has too little left: bytes and vCPUs that are missing, one of them above 0.
+    Short { memory: u64, vcpus: u64 },
+}
+
+/// A room with arrivals, and hosts that are taken for lost.
+#[derive(Debug, Clone)]
+pub(super) struct Trial<'a> {
+    pub(super) room: &'a Room,
+    closed: BTreeSet<usize>,
+    came: BTreeMap<usize, Size>,
+    shift: Shift,
+}
+
+impl<'a> Trial<'a> {
+    /// The room as it is.
+    pub(super) fn new(room: &'a Room) -> Self {
+        let (closed, came, shift) = <(BTreeSet<_>, BTreeMap<_, _>, Shift)>::default();
+        Self { room, closed, came, shift }
+    }
+
+    /// The room without some hosts and all who are on them.
+    pub(super) fn without(room: &'a Room, lost: &[usize]) -> Self {
+        let mut trial = Self::new(room);
+        for &host in lost {
+            trial.closed.insert(host);
+            for guest in room.slots[host].guests.iter().filter_map(|&one| room.guest(one)) {
+                trial.shift.note(&guest.laws, host, -1);
+            }
+        }
+        trial
+    }
+
+    /// Memory and vCPUs that are free on `host`.
+    pub(super) fn free(&self, host: usize) -> (u64, u64) {
+        let free = self.room.slots[host].free();
+        self.came.get(&host).map_or(free, |came| {
+            (free.0.saturating_sub(came.memory), free.1.saturating_sub(came.vcpus))
+        })
+    }
+
+    /// What is in use on `host`, with arrivals.
+    pub(super) fn used(&self, host: usize) -> Size {
+        let used = self.room.slots[host].used;
+        self.came.get(&host).map_or(used, |came| used.plus(*came))
+    }
+
+    /// Why `host` does not take `item`; `None` where it does.
+    pub(super) fn refusal(&self, item: &Item, host: usize) -> Option<Refusal> {
+        match self.room.slots[host].state {
+            HostState::Up => {}
+            HostState::Maintenance => return Some(Refusal::NotUp("in maintenance")),
+            HostState::Unreachable => return Some(Refusal::NotUp("unreachable")),
+        }
+        if self.closed.contains(&host) {
+            return Some(Refusal::Lost);
+        }
+        if item.excluded.contains(&host) {
+            return Some(Refusal::Excluded);
+        }
+        if let Some(law) = self.room.rules.against(&self.shift, &item.laws, host) {
+            return Some(Refusal::Law(law));
+        }
+        let (memory, vcpus) = self.free(host);
+        let memory = item.size.memory.saturating_sub(memory);
+        let vcpus = item.size.vcpus.saturating_sub(vcpus);
+        (memory > 0 || vcpus > 0).then_some(Refusal::Short { memory, vcpus })
+    }
+
+    /// Whether `host` takes `item`.
+    pub(super) fn takes(&self, item: &Item, host: usize) -> bool {
+        let (memory, vcpus) = self.free(host);
+        item.size.memory <= memory && item.size.vcpus <= vcpus && self.refusal(item, host).is_none()
+    }
+
+    /// `item` comes to `host`.
+    pub(super) fn put(&mut self, item: &Item, host: usize) {
+        let came = self.came.entry(host).or_default();
+        *came = came.plus(item.size);
+        self.shift.note(&item.laws, host, 1);
+    }
+
+    /// `item`, which came to `host`, goes again.
+    pub(super) fn take_back(&mut self, item: &Item, host: usize) {
+        if let Some(came) = self.came.get_mut(&host) {
+            *came = came.minus(item.size);
+            self.shift.note(&item.laws, host, -1);
+        }
+    }
+
+    /// The host that takes `item` and keeps the least of what is scarce: memory (`scarce` 0) or
+    /// vCPUs (1). In the time of a few look-ups where the first hosts that are large enough do.
+    pub(super) fn tightest(&self, item: &Item, scarce: Scarce) -> Option<usize> {
+        let which = |(memory, vcpus): (u64, u64)| match scarce {
+            Scarce::Memory => memory,
+            Scarce::Vcpus => vcpus,
+        };
+        let need = which((item.size.memory, item.size.vcpus));
+        let listed = &self.room.by_free[usize::from(scarce == Scarce::Vcpus)];
+        let as_it_was = listed
+            .range((need, 0)..)
+            .find(|(_, host)| !self.came.contains_key(host) && self.takes(item, *host));
+        let changed = self.came.keys().filter(|&&host| self.takes(item, host));
+        let changed = changed.map(|&host| (which(self.free(host)), host)).min();
+        as_it_was.copied().into_iter().chain(changed).min().map(|(_, host)| host)
+    }
+}
+
+/// What a host should keep little of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scarce {
+    Memory,
+    Vcpus,
+}
+
+/// Gives each of `items`, in their order, the tightest host; whoever finds none changes places with
+/// an earlier one that finds another host, if there is one. Hosts in the order of the items.
+pub(super) fn fill(
+    trial: &mut Trial<'_>,
+    items: &[Item],
+    hosts: &mut [Option<usize>],
+    scarce: Scarce,
+) {
+    for at in 0..items.len().min(hosts.len()) {
+        if hosts[at].is_none() {
+            hosts[at] = trial.tightest(&items[at], scarce);
+            if let Some(host) = hosts[at] {
+                trial.put(&items[at], host);
+            }
+        }
+    }
+    for at in 0..items.len().min(hosts.len()) {
+        if hosts[at].is_none() {
+            make_way(trial, items, hosts, (at, scarce));
+        }
+    }
+}
+
+/// Moves one that was placed to another host so that the item `at` fits; the smallest that does.
+fn make_way(
+    trial: &mut Trial<'_>,
+    items: &[Item],
+    hosts: &mut [Option<usize>],
+    (at, scarce): (usize, Scarce),
+) {
+    // The last ones are the smallest.
+    for other in (0..items.len().min(hosts.len())).rev() {
+        let Some(host) = hosts[other] else { continue };
+        trial.take_back(&items[other], host);
+        if trial.takes(&items[at], host) {
+            trial.put(&items[at], host);
+            if let Some(elsewhere) = trial.tightest(&items[other], scarce) {
+                trial.put(&items[other], elsewhere);
+                hosts[other] = Some(elsewhere);
+                hosts[at] = Some(host);
+                return;
+            }
+            trial.take_back(&items[at], host);
+        }
+        trial.put(&items[other], host);
+    }
+}
