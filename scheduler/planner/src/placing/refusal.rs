@@ -46,27 +46,20 @@ impl Refused {
         item: &Item,
         refusals: impl Iterator<Item = (usize, Refusal)>,
     ) -> Self {
-        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-        // A host lacks about as much as the larger of what it lacks of its two sizes.
-        let part = |short: u64, of: u64| short as f64 / of.max(1) as f64;
+        let mut kinds: BTreeMap<Refusal, usize> = BTreeMap::new();
         let mut near: Vec<(f64, usize, u64, u64)> = Vec::new();
+        // A host lacks as much as the larger part of what it lacks of the two sizes.
+        let part = |short: u64, of: u64| short as f64 / of.max(1) as f64;
         for (host, refusal) in refusals {
-            let reason = match refusal {
-                Refusal::NotUp(state) => state.to_owned(),
-                Refusal::Lost => "lost".to_owned(),
-                Refusal::Excluded => "excluded".to_owned(),
-                Refusal::Law(law) => format!("rule {:?}", trial.room.rules.name(law)),
+            let kind = match refusal {
                 Refusal::Short { memory, vcpus } => {
                     let lacks = part(memory, item.size.memory).max(part(vcpus, item.size.vcpus));
                     near.push((lacks, host, memory, vcpus));
-                    match (memory, vcpus) {
-                        (_, 0) => "too little memory".to_owned(),
-                        (0, _) => "too few vCPUs".to_owned(),
-                        _ => "too little memory and too few vCPUs".to_owned(),
-                    }
+                    Refusal::Short { memory: memory.min(1), vcpus: vcpus.min(1) }
                 }
+                other => other,
             };
-            *reasons.entry(reason).or_default() += 1;
+            *kinds.entry(kind).or_default() += 1;
         }
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         near.truncate(NEAREST);
@@ -75,8 +68,8 @@ impl Refused {
             memory_short: Bytes::new(memory),
             vcpus_short: vcpus,
         };
-        let mut reasons: Vec<Counted> =
-            reasons.into_iter().map(|(reason, hosts)| Counted { reason, hosts }).collect();
+        let counted = |(kind, hosts)| Counted { reason: reason(trial, kind), hosts };
+        let mut reasons: Vec<Counted> = kinds.into_iter().map(counted).collect();
         reasons.sort_by_key(|one| std::cmp::Reverse(one.hosts));
         Self { reasons, nearest: near.into_iter().map(named).collect() }
     }
@@ -86,6 +79,18 @@ impl Refused {
         let hosts = 0..trial.room.slots.len();
         let said = hosts.filter_map(|host| Some((host, trial.refusal(item, host)?)));
         Self::count(trial, item, said)
+    }
+}
+
+fn reason(trial: &Trial<'_>, kind: Refusal) -> String {
+    match kind {
+        Refusal::NotUp(state) => state.to_owned(),
+        Refusal::Lost => "failed".to_owned(),
+        Refusal::Excluded => "excluded".to_owned(),
+        Refusal::Law(law) => format!("rule {:?}", trial.room.rules.name(law)),
+        Refusal::Short { vcpus: 0, .. } => "too little memory".to_owned(),
+        Refusal::Short { memory: 0, .. } => "too few vCPUs".to_owned(),
+        Refusal::Short { .. } => "too little memory and too few vCPUs".to_owned(),
     }
 }
 

@@ -14,7 +14,10 @@ use whimbrel_core::{
     units::{Bytes, Share},
 };
 
-use super::rulebook::{Law, Rulebook};
+use super::{
+    rulebook::{Law, Rulebook},
+    trial::Item,
+};
 use crate::{contention::Contention, failure::joined, view::View};
 
 /// Parts that a core is counted in.
@@ -58,6 +61,13 @@ pub(super) struct Guest {
     pub(super) laws: Vec<Law>,
 }
 
+impl Guest {
+    /// As something that needs a host.
+    pub(super) fn item(&self) -> Item {
+        Item { size: self.size, laws: self.laws.clone(), excluded: BTreeSet::new() }
+    }
+}
+
 /// What is free on every host under one policy.
 #[derive(Debug, Clone)]
 pub struct Room {
@@ -69,6 +79,8 @@ pub struct Room {
     names: BTreeMap<VmId, usize>,
     pub(super) rules: Rulebook,
     pub(super) contention: Contention,
+    /// How long load is expected to last: what scores are counted over.
+    pub(super) horizon_seconds: f64,
     /// Hosts that are up, by free memory and by free vCPUs.
     pub(super) by_free: [BTreeSet<(u64, usize)>; 2],
 }
@@ -110,6 +122,12 @@ impl Size {
     /// CPU demand in cores.
     pub(super) fn cores(self) -> f64 {
         self.demand as f64 / PARTS
+    }
+
+    /// The part of `largest` that it takes, of memory or of vCPUs, whichever is more.
+    pub(super) fn dominant(self, largest: Self) -> f64 {
+        let part = |of: u64, all: u64| of as f64 / all.max(1) as f64;
+        part(self.memory, largest.memory).max(part(self.vcpus, largest.vcpus))
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
@@ -182,6 +200,7 @@ impl Room {
             vacant: Vec::new(),
             names: BTreeMap::new(),
             contention: Contention::of(view.policy),
+            horizon_seconds: view.policy.balance.horizon.as_seconds_f64(),
             by_free: [BTreeSet::new(), BTreeSet::new()],
         };
         room.list_free();
@@ -264,8 +283,6 @@ impl Room {
         self.enter(named.then_some(&vm), size, host);
     }
 
-    /// The host's number.
-    ///
     /// # Errors
     /// [`RoomError::UnknownHost`].
     pub(super) fn number_of(&self, host: &HostId) -> Result<usize, RoomError> {
@@ -280,6 +297,21 @@ impl Room {
 
     pub(super) fn guest(&self, number: usize) -> Option<&Guest> {
         self.guests.get(number).and_then(Option::as_ref)
+    }
+
+    /// The largest limits of any host that is up.
+    pub(super) fn largest(&self) -> Size {
+        let up = || self.slots.iter().filter(|slot| slot.state == HostState::Up);
+        let memory = up().map(|slot| slot.memory_limit).max().unwrap_or(0);
+        let vcpus = up().map(|slot| slot.vcpu_limit).max().unwrap_or(0);
+        Size { memory, vcpus, demand: 0 }
+    }
+
+    /// Memory in bytes and vCPUs that are free on all hosts that are up.
+    pub(super) fn free_in_all(&self) -> (u64, u64) {
+        let up = self.slots.iter().filter(|slot| slot.state == HostState::Up);
+        up.map(Slot::free)
+            .fold((0, 0), |sum, free| (sum.0.saturating_add(free.0), sum.1.saturating_add(free.1)))
     }
 
     /// A machine comes to `host`; its number. A newly left number is given again.

@@ -21,7 +21,8 @@ use whimbrel_core::{
 use super::{
     refusal::Refused,
     room::{Room, RoomError, Size},
-    trial::{Item, Scarce, Trial, fill},
+    seats::{Block, Pick, blocks, fill},
+    trial::Trial,
 };
 
 /// A machine with the host where it can start again.
@@ -174,26 +175,21 @@ impl Survival {
 
 /// A host for every guest of `lost`; `before` is a way that may still hold for most of them.
 fn restarts(room: &Room, lost: usize, before: Option<&Way>) -> Result<Way, Vec<Stranded>> {
-    let blocks = blocks(room, &[lost]);
-    let items: Vec<Item> = blocks.iter().map(|block| item(room, block)).collect();
+    let guests = room.slots[lost].guests.iter();
+    let guests = guests.filter_map(|&guest| Some((guest, room.guest(guest)?.item())));
+    let blocks = blocks(room, guests.collect());
     let mut trial = Trial::without(room, &[lost]);
     let mut hosts = vec![None; blocks.len()];
     if let Some(before) = before {
-        for (at, block) in blocks.iter().enumerate() {
-            let host = block.first().and_then(|guest| before.get(guest)).copied();
-            hosts[at] = host.filter(|&host| trial.takes(&items[at], host));
-            if let Some(host) = hosts[at] {
-                trial.put(&items[at], host);
-            }
-        }
+        take_over(&mut trial, &blocks, &mut hosts, before);
     }
-    fill(&mut trial, &items, &mut hosts, Scarce::Memory);
-    for scarce in [Scarce::Memory, Scarce::Vcpus] {
+    fill(&mut trial, &blocks, &mut hosts, Pick::LeastMemory);
+    for pick in [Pick::LeastMemory, Pick::FewestVcpus] {
         if hosts.iter().all(Option::is_some) {
             break;
         }
         let (mut again, mut others) = (Trial::without(room, &[lost]), vec![None; blocks.len()]);
-        fill(&mut again, &items, &mut others, scarce);
+        fill(&mut again, &blocks, &mut others, pick);
         let left = |hosts: &[Option<usize>]| hosts.iter().filter(|host| host.is_none()).count();
         if left(&others) < left(&hosts) {
             (trial, hosts) = (again, others);
@@ -201,15 +197,15 @@ fn restarts(room: &Room, lost: usize, before: Option<&Way>) -> Result<Way, Vec<S
     }
     let mut way = Way::new();
     let mut stranded = Vec::new();
-    for ((block, item), host) in blocks.iter().zip(&items).zip(&hosts) {
-        for &guest in block {
+    for (block, host) in blocks.iter().zip(&hosts) {
+        for &guest in &block.members {
             match host {
                 Some(host) => {
                     way.insert(guest, *host);
                 }
                 None => stranded.extend(room.guest(guest).map(|one| Stranded {
                     vm: one.name.clone(),
-                    refused: Refused::of(&trial, item),
+                    refused: Refused::of(&trial, &block.item),
                 })),
             }
         }
@@ -217,58 +213,13 @@ fn restarts(room: &Room, lost: usize, before: Option<&Way>) -> Result<Way, Vec<S
     if stranded.is_empty() { Ok(way) } else { Err(stranded) }
 }
 
-/// The guests of `lost`, those together that a rule keeps together, largest first.
-pub(super) fn blocks(room: &Room, lost: &[usize]) -> Vec<Vec<usize>> {
-    let mut blocks: Vec<Vec<usize>> = Vec::new();
-    let mut block_of_law: BTreeMap<usize, usize> = BTreeMap::new();
-    for &guest in lost.iter().flat_map(|&host| &room.slots[host].guests) {
-        let Some(one) = room.guest(guest) else { continue };
-        let binding: Vec<usize> =
-            one.laws.iter().copied().filter(|&law| room.rules.keeps_together(law)).collect();
-        let joined: BTreeSet<usize> =
-            binding.iter().filter_map(|law| block_of_law.get(law).copied()).collect();
-        let target = joined.first().copied().unwrap_or(blocks.len());
-        if target == blocks.len() {
-            blocks.push(Vec::new());
+/// Gives `blocks` the hosts of a way found earlier, where they still take them.
+fn take_over(trial: &mut Trial<'_>, blocks: &[Block], hosts: &mut [Option<usize>], before: &Way) {
+    for (block, seat) in blocks.iter().zip(hosts) {
+        let host = block.members.first().and_then(|guest| before.get(guest)).copied();
+        *seat = host.filter(|&host| trial.takes(&block.item, host));
+        if let Some(host) = *seat {
+            trial.put(&block.item, host);
         }
-        for &other in joined.iter().skip(1) {
-            let moved = std::mem::take(&mut blocks[other]);
-            blocks[target].extend(moved);
-            for block in block_of_law.values_mut().filter(|block| **block == other) {
-                *block = target;
-            }
-        }
-        blocks[target].push(guest);
-        block_of_law.extend(binding.into_iter().map(|law| (law, target)));
     }
-    blocks.retain(|block| !block.is_empty());
-    let largest = largest(room);
-    blocks.sort_by(|a, b| {
-        let part = |block: &[usize]| dominant(item(room, block).size, largest);
-        part(b).total_cmp(&part(a)).then_with(|| a.first().cmp(&b.first()))
-    });
-    blocks
-}
-
-/// All of `block` as one item.
-pub(super) fn item(room: &Room, block: &[usize]) -> Item {
-    let mut item = Item::default();
-    for guest in block.iter().filter_map(|&guest| room.guest(guest)) {
-        item.size = item.size.plus(guest.size);
-        item.laws.extend(&guest.laws);
-    }
-    item
-}
-
-/// The largest limits of any host.
-pub(super) fn largest(room: &Room) -> Size {
-    let memory = room.slots.iter().map(|slot| slot.memory_limit).max().unwrap_or(0);
-    let vcpus = room.slots.iter().map(|slot| slot.vcpu_limit).max().unwrap_or(0);
-    Size { memory, vcpus, demand: 0 }
-}
-
-/// The part of the largest host that `size` takes, of memory or of vCPUs, whichever is more.
-pub(super) fn dominant(size: Size, largest: Size) -> f64 {
-    let part = |of: u64, all: u64| of as f64 / all.max(1) as f64;
-    part(size.memory, largest.memory).max(part(size.vcpus, largest.vcpus))
 }

@@ -20,6 +20,15 @@ pub(super) struct Item {
     pub(super) excluded: BTreeSet<usize>,
 }
 
+impl Item {
+    /// Takes `other` in.
+    pub(super) fn join(&mut self, other: Self) {
+        self.size = self.size.plus(other.size);
+        self.laws.extend(other.laws);
+        self.excluded.extend(other.excluded);
+    }
+}
+
 /// Why a host does not take an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refusal {
@@ -143,52 +152,4 @@ impl<'a> Trial<'a> {
 pub(super) enum Scarce {
     Memory,
     Vcpus,
-}
-
-/// Gives each of `items`, in their order, the tightest host; whoever finds none changes places with
-/// an earlier one that finds another host, if there is one. Hosts in the order of the items.
-pub(super) fn fill(
-    trial: &mut Trial<'_>,
-    items: &[Item],
-    hosts: &mut [Option<usize>],
-    scarce: Scarce,
-) {
-    for at in 0..items.len().min(hosts.len()) {
-        if hosts[at].is_none() {
-            hosts[at] = trial.tightest(&items[at], scarce);
-            if let Some(host) = hosts[at] {
-                trial.put(&items[at], host);
-            }
-        }
-    }
-    for at in 0..items.len().min(hosts.len()) {
-        if hosts[at].is_none() {
-            make_way(trial, items, hosts, (at, scarce));
-        }
-    }
-}
-
-/// Moves one that was placed to another host so that the item `at` fits; the smallest that does.
-fn make_way(
-    trial: &mut Trial<'_>,
-    items: &[Item],
-    hosts: &mut [Option<usize>],
-    (at, scarce): (usize, Scarce),
-) {
-    // The last ones are the smallest.
-    for other in (0..items.len().min(hosts.len())).rev() {
-        let Some(host) = hosts[other] else { continue };
-        trial.take_back(&items[other], host);
-        if trial.takes(&items[at], host) {
-            trial.put(&items[at], host);
-            if let Some(elsewhere) = trial.tightest(&items[other], scarce) {
-                trial.put(&items[other], elsewhere);
-                hosts[other] = Some(elsewhere);
-                hosts[at] = Some(host);
-                return;
-            }
-            trial.take_back(&items[at], host);
-        }
-        trial.put(&items[other], host);
-    }
 }
