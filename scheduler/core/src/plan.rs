@@ -37,6 +37,8 @@ pub enum Goal {
     },
     /// Relieve overloaded hosts where that pays.
     Balance,
+    /// Make the used parts of the hosts' resources even, by the policy's weights.
+    Even,
 }
 
 /// Moves in order, with reasons and parents.
@@ -224,6 +226,7 @@ impl fmt::Display for Goal {
         match self {
             Self::Drain { host } => write!(f, "drain {host}"),
             Self::Balance => f.write_str("balance"),
+            Self::Even => f.write_str("even"),
         }
     }
 }

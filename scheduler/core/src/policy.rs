@@ -14,8 +14,10 @@ use crate::{
 };
 
 mod contradiction;
+mod even;
 
 pub use contradiction::Contradiction;
+pub use even::{Even, EvenLoad, LOADS_MAX};
 
 /// The operator's intent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub struct Policy {
     pub migration: MigrationSettings,
     /// When balancing is worth a move.
     pub balance: Balance,
+    /// What is to be even, for the goal of that name.
+    pub even: Even,
     /// Rules about which VM may be where.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
@@ -129,6 +133,27 @@ pub enum RangeError {
         /// What is accepted.
         range: &'static str,
     },
+    /// A number of a resource of the operator's own.
+    #[error("even.load {name:?}: {key} = {value} is out of range (hint: {key} takes {range})")]
+    Load {
+        /// The resource's name.
+        name: String,
+        /// The key within it.
+        key: String,
+        /// What was written.
+        value: f64,
+        /// What is accepted.
+        range: &'static str,
+    },
+    /// A resource whose name says nothing, or what another one is called.
+    #[error(
+        "even.load has a resource named {name:?}, which is empty or taken \
+         (hint: give each a name of its own; cpu, memory and vcpus are built in)"
+    )]
+    LoadName {
+        /// The name.
+        name: String,
+    },
     /// Settings that every QEMU refuses.
     #[error("{key}: {conflict}")]
     Settings {
@@ -152,6 +177,7 @@ impl Default for Policy {
                 ..MigrationSettings::default()
             },
             balance: Balance::default(),
+            even: Even::default(),
             rules: Vec::new(),
         }
     }
@@ -268,6 +294,7 @@ impl Policy {
         in_range("balance.migration_weight", balance.migration_weight, 0.0, 100.0, "0 to 100")?;
         in_range("balance.downtime_weight", balance.downtime_weight, 0.0, 1e4, "0 to 10000")?;
         in_range("balance.gain_factor", balance.gain_factor, 1.0, 1000.0, "1 to 1000")?;
+        self.even.check()?;
         check_migration(&self.migration)
     }
 }

@@ -45,7 +45,7 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
             Goal::Drain { host } => {
                 script.drain(context.view.hosts.iter().position(|h| h.id == host));
             }
-            Goal::Balance => script.balance(),
+            Goal::Balance | Goal::Even => script.balance(),
         }
         let Script { now: end, steps, stays, .. } = script;
         let decision = Decision {
@@ -56,7 +56,7 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         };
         report::seal(request, context, decision, stays, |step| match &request.goal {
             Goal::Drain { .. } => Reason::HostDrained,
-            Goal::Balance => report::relieves(context, &end, step.vm),
+            Goal::Balance | Goal::Even => report::relieves(context, &end, step.vm),
         })
     })
 }

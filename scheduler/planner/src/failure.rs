@@ -135,6 +135,12 @@ pub enum PlanFailure {
         /// The VMs that wait for each other.
         Vec<VmId>,
     ),
+    /// The goal `even` with nothing to make even.
+    #[error(
+        "every weight of the policy's [even] is 0, so no placement is better than another \
+         (hint: set even.cpu, even.memory, even.vcpus or the weight of an even.load)"
+    )]
+    NoWeight,
     /// A move must be predicted to be planned.
     #[error(transparent)]
     Predict(#[from] PredictError),

@@ -4,8 +4,8 @@
 //! and policy become numbered (`view`); the predictor prices moves (`costs`); one VM at a time is
 //! asked where it could go (`options`); a linear program says what no placement can beat and what
 //! would move in the best of all worlds, local search makes it real, and where something is left to
-//! gain in a small cluster `HiGHS` solves it whole (`search`); the placement becomes a stream of
-//! moves that holds limits and rules at every moment (`ordering`); the result is sealed with reasons and figures
+//! gain in a small cluster `HiGHS` solves it whole (`search`); evenness by standard deviations has a
+//! search of its own (`even`); the placement becomes a stream of moves that holds limits and rules at every moment (`ordering`); the result is sealed with reasons and figures
 //! (`report`).
 //!
 //! Costs and gains are guest-seconds of slow-down over the policy's horizon: contention on the
@@ -27,6 +27,7 @@ pub mod baseline;
 mod compare;
 mod contention;
 mod costs;
+mod even;
 mod failure;
 mod goal;
 mod options;
@@ -72,11 +73,12 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
                 goal::drain(context, known.unwrap_or_default())?
             }
             Goal::Balance => goal::balance(context)?,
+            Goal::Even => return even::plan(request, context),
         };
         let end = Occupancy::new(context.view, &decision.place);
         let stays = match &request.goal {
             Goal::Drain { .. } => Vec::new(),
-            Goal::Balance => report::balance_stays(context, &end),
+            Goal::Balance | Goal::Even => report::balance_stays(context, &end),
         };
         report::seal(request, context, decision, stays, |step| {
             report::reason(context, &request.goal, &end, step)

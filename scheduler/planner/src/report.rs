@@ -10,6 +10,7 @@ use whimbrel_core::{
 use crate::{
     PlanFailure, PlanRequest,
     compare::terms,
+    even,
     goal::ruled,
     options::{self, Offer},
     ordering::{Scheduled, Step},
@@ -28,7 +29,10 @@ pub(crate) fn seal(
 ) -> Result<Plan, PlanFailure> {
     let Decision { place, moves: scheduled, found_by, gap } = decision;
     let steps: Vec<Step> = scheduled.iter().map(|one| one.step).collect();
-    let terms = terms(context, &place, &steps)?;
+    let mut terms = terms(context, &place, &steps)?;
+    if request.goal == Goal::Even {
+        terms.extend(even::terms(context, &place));
+    }
     let moves = scheduled
         .into_iter()
         .map(|one| {

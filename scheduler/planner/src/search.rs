@@ -3,7 +3,7 @@
 //! The incumbent is always there first where one exists, so a solver that fails, runs out of
 //! nodes or finds worse costs quality and never the plan.
 
-mod draft;
+pub(crate) mod draft;
 mod local;
 mod problem;
 mod refine;

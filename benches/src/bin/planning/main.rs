@@ -12,9 +12,10 @@ use std::{collections::BTreeMap, error::Error, fs, process::ExitCode, time::Inst
 use instance::{Instance, NOW};
 use serde_json::json;
 use whimbrel_benches::cpu_time;
-use whimbrel_core::{check, units::Share};
+use whimbrel_core::{Goal, check, units::Share};
 use whimbrel_planner::PlanRequest;
 
+mod even;
 mod instance;
 
 fn main() -> ExitCode {
@@ -30,9 +31,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [file, options @ ..] = arguments else {
-        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY]".into());
+        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even] [--gain-min SHARE] [--moves-max N]".into());
     };
-    let mut instance = Instance::read(&fs::read_to_string(file)?)?;
+    let text = fs::read_to_string(file)?;
+    let mut instance = Instance::read(&text)?;
     let option = |name: &str| {
         let at = options.iter().position(|option| option == name)?;
         options.get(at + 1)
@@ -44,6 +46,20 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     }
     if let Some(share) = option("--overload-above") {
         instance.policy.balance.overload_above = Share::clamped(share.parse()?);
+    }
+    match option("--goal").map(String::as_str) {
+        None => {}
+        Some("even") => {
+            instance.goal = Goal::Even;
+            instance.policy.even = even::as_hbal(&text)?;
+        }
+        Some(other) => return Err(format!("--goal takes even, not {other}").into()),
+    }
+    if let Some(share) = option("--gain-min") {
+        instance.policy.even.gain_min = share.parse()?;
+    }
+    if let Some(moves) = option("--moves-max") {
+        instance.policy.limits.moves_max = moves.parse()?;
     }
     let (begin, before) = (Instant::now(), cpu_time::of_this_process()?);
     let plan = whimbrel_planner::plan(&PlanRequest {
@@ -63,6 +79,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     if let Some(path) = option("--placement") {
         fs::write(path, json!({ "placement": place }).to_string())?;
     }
+    let score = plan.report.terms.iter().find(|term| term.name == "unevenness_score");
     let line = json!({
         "instance": instance.name,
         "tool": "whimbrel",
@@ -72,6 +89,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "gap": plan.report.gap,
         "makespan_seconds": plan.report.makespan.as_seconds_f64(),
         "moves": plan.moves().count(),
+        "score_before": score.map(|score| score.before),
+        "score_after": score.map(|score| score.after),
         "checker_passes": check::passes(&notes),
     });
     println!("{line}");

@@ -22,6 +22,14 @@ pub enum Reason {
         /// What the move costs.
         cost_seconds: f64,
     },
+    /// Its move makes the hosts more evenly used. In parts of one host, averaged over the
+    /// resources by weight.
+    EvensOut {
+        /// How much less even the planned placement would be without it.
+        gain: f64,
+        /// What a move must gain.
+        gain_min: f64,
+    },
     /// Where it is breaks a rule.
     RuleBroken {
         /// The rule's name.
@@ -92,6 +100,12 @@ impl fmt::Display for Reason {
             Self::Relieves { host, gain_seconds, cost_seconds } => {
                 write!(f, "relieves {host}: gains {gain_seconds:.0} s for {cost_seconds:.1} s")
             }
+            Self::EvensOut { gain, gain_min } => write!(
+                f,
+                "evens hosts out by {:.1} % of a host, {:.1} % are asked",
+                gain * 100.0,
+                gain_min * 100.0
+            ),
             Self::RuleBroken { rule } => write!(f, "its place breaks rule {rule:?}"),
             Self::GainTooSmall { gain_seconds, cost_seconds, gain_factor } => write!(
                 f,
