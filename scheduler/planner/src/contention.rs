@@ -18,7 +18,7 @@
 //! The function is replaced by chords between a few points: exact there, above it in between. The
 //! solver's model, the bound and the report use the same chords.
 
-use whimbrel_core::policy::Policy;
+use whimbrel_core::policy::Balance;
 
 use crate::view::{HostView, Occupancy, View};
 
@@ -86,12 +86,11 @@ impl Load {
 impl Contention {
     /// For the policy of `view`.
     pub(crate) fn new(view: &View<'_>) -> Self {
-        Self::of(view.policy)
+        Self::of(&view.policy.balance)
     }
 
-    /// For `policy`.
-    pub(crate) fn of(policy: &Policy) -> Self {
-        let balance = &policy.balance;
+    /// For `balance`.
+    pub(crate) fn of(balance: &Balance) -> Self {
         let horizon = balance.horizon.as_seconds_f64();
         let even = balance.memory_evenness.get();
         Self {

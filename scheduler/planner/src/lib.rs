@@ -28,6 +28,7 @@ mod compare;
 mod contention;
 mod costs;
 mod even;
+pub mod explain;
 mod failure;
 mod goal;
 mod options;
@@ -40,6 +41,7 @@ mod validate;
 mod view;
 
 pub use compare::evaluate;
+pub use explain::{Explanation, explain, explain_all};
 pub use failure::{Held, PlanFailure, Rejected, Stalled};
 
 use crate::{contention::Contention, costs::Costs, scope::Context, view::Occupancy};

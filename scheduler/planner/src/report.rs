@@ -145,7 +145,8 @@ pub(crate) fn balance_stays(context: &Context<'_>, end: &Occupancy) -> Vec<Stay>
         .collect()
 }
 
-fn stay_reason(
+/// Why `vm` stays; `hot`: its host is overloaded; `moves`: how many the plan has.
+pub(crate) fn stay_reason(
     context: &Context<'_>,
     end: &Occupancy,
     vm: usize,

@@ -21,7 +21,7 @@ pub(crate) const BROKEN_RULE_SECONDS: f64 = 1e5;
 /// What each VM that moves only to make room is charged beyond its migration, in guest-seconds: a
 /// guest slowed for a day, so that a drain does not balance in passing. Only contention worse than
 /// that moves more VMs than the drain needs.
-const DISPLACED_SECONDS: f64 = 1e5;
+pub(crate) const DISPLACED_SECONDS: f64 = 1e5;
 
 /// Everything that a search reads.
 pub(crate) struct Context<'a> {

@@ -199,7 +199,7 @@ impl Room {
             guests: Vec::with_capacity(view.vms.len()),
             vacant: Vec::new(),
             names: BTreeMap::new(),
-            contention: Contention::of(view.policy),
+            contention: Contention::of(&view.policy.balance),
             horizon_seconds: view.policy.balance.horizon.as_seconds_f64(),
             by_free: [BTreeSet::new(), BTreeSet::new()],
         };
