@@ -259,5 +259,12 @@ impl<'a> Replay<'a> {
                 self.note(host, Problem::NotDrained { left });
             }
         }
+        if let Goal::Restore { places } = &plan.goal {
+            for (vm, host) in places {
+                if self.place.get(vm) != Some(&host) {
+                    self.note(vm, Problem::NotRestored { host: host.clone() });
+                }
+            }
+        }
     }
 }

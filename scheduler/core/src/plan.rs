@@ -5,7 +5,7 @@
 //! waits for have arrived and both of its hosts have a slot free. It names the snapshot and the policy that it was made from by digest, and
 //! carries a digest of itself, so that an edited plan is refused.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -39,6 +39,11 @@ pub enum Goal {
     Balance,
     /// Make the used parts of the hosts' resources even, by the policy's weights.
     Even,
+    /// Bring VMs to given hosts, as taking a plan back does; all others stay.
+    Restore {
+        /// Where each is to be at the end.
+        places: BTreeMap<VmId, HostId>,
+    },
 }
 
 /// Moves in order, with reasons and parents.
@@ -227,6 +232,7 @@ impl fmt::Display for Goal {
             Self::Drain { host } => write!(f, "drain {host}"),
             Self::Balance => f.write_str("balance"),
             Self::Even => f.write_str("even"),
+            Self::Restore { places } => write!(f, "restore {} domains", places.len()),
         }
     }
 }

@@ -46,6 +46,8 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
                 script.drain(context.view.hosts.iter().position(|h| h.id == host));
             }
             Goal::Balance | Goal::Even => script.balance(),
+            // No script brings back what another has done.
+            Goal::Restore { .. } => {}
         }
         let Script { now: end, steps, stays, .. } = script;
         let decision = Decision {
@@ -56,6 +58,7 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         };
         report::seal(request, context, decision, stays, |step| match &request.goal {
             Goal::Drain { .. } => Reason::HostDrained,
+            Goal::Restore { .. } => Reason::Restored,
             Goal::Balance | Goal::Even => report::relieves(context, &end, step.vm),
         })
     })

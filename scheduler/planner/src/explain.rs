@@ -23,7 +23,7 @@ use crate::{
 };
 use case::Case;
 
-mod case;
+pub(crate) mod case;
 mod text;
 mod threshold;
 mod value;
@@ -75,7 +75,7 @@ pub fn explain(
         let known = told.context().view.vms.iter().position(|one| one.domain.vm == *vm);
         let index = known.ok_or_else(|| unknown(told.context(), vm))?;
         let mut explanation = told.one(index);
-        let alternatives = told.case.alternatives(index);
+        let alternatives = told.alternatives(index);
         if !matches!(explanation.why, Why::NotAsked { .. }) {
             explanation.thresholds = told.case.thresholds(request, index, &alternatives);
         }
@@ -99,7 +99,7 @@ pub fn explain_all(
             .filter(|&vm| !stays_only || told.moves[vm].is_empty());
         let all = vms.map(|vm| {
             let mut explanation = told.one(vm);
-            told.compare(vm, &mut explanation, told.case.alternatives(vm), FEW);
+            told.compare(vm, &mut explanation, told.alternatives(vm), FEW);
             explanation
         });
         Ok(all.collect())
@@ -209,6 +209,12 @@ impl<'a> Told<'a> {
         let hot = view.overloaded(one.home, context.start.demand(one.home));
         let moves = self.case.moved;
         Why::Planned { reason: report::stay_reason(context, &self.case.end, vm, hot, moves) }
+    }
+
+    /// Every other host; none for a VM that nobody may touch.
+    fn alternatives(&self, vm: usize) -> Vec<(usize, Alternative)> {
+        let touchable = self.context().view.vms[vm].held.is_none();
+        if touchable { self.case.alternatives(vm) } else { Vec::new() }
     }
 
     /// Adds the first `most` of `alternatives`, and the loads and the price that belong to the best.

@@ -141,6 +141,25 @@ pub enum PlanFailure {
          (hint: set even.cpu, even.memory, even.vcpus or the weight of an even.load)"
     )]
     NoWeight,
+    /// VMs that are to be on given hosts and cannot.
+    #[error(
+        "not every domain can be where it is to be: {} \
+         (hint: free room there, relax the rule, or leave these out)", joined(.0)
+    )]
+    CannotReturn(
+        /// The VMs, each with what speaks against it.
+        Vec<NoReturn>,
+    ),
+    /// The goal takes more moves than one plan may have.
+    #[error(
+        "the goal takes {needed} moves, the limit is {limit} (hint: raise limits.moves_max)"
+    )]
+    MovesMax {
+        /// VMs to move.
+        needed: usize,
+        /// The policy's limit.
+        limit: usize,
+    },
     /// A move must be predicted to be planned.
     #[error(transparent)]
     Predict(#[from] PredictError),
@@ -173,6 +192,23 @@ pub struct Rejected {
     pub vm: VmId,
     /// Every other host with its refusal, separated by commas.
     pub by: String,
+}
+
+/// A VM that is to be on a host and cannot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoReturn {
+    /// The VM.
+    pub vm: VmId,
+    /// Where it is to be.
+    pub host: HostId,
+    /// Everything that speaks against it, separated by semicolons.
+    pub why: String,
+}
+
+impl fmt::Display for NoReturn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}: {}", self.vm, self.host, self.why)
+    }
 }
 
 impl fmt::Display for Held {

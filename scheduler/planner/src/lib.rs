@@ -35,14 +35,16 @@ mod options;
 mod ordering;
 pub mod placing;
 mod report;
+mod restore;
 mod scope;
 mod search;
+pub mod undo;
 mod validate;
 mod view;
 
 pub use compare::evaluate;
 pub use explain::{Explanation, explain, explain_all};
-pub use failure::{Held, PlanFailure, Rejected, Stalled};
+pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled};
 
 use crate::{contention::Contention, costs::Costs, scope::Context, view::Occupancy};
 
@@ -76,10 +78,11 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
             }
             Goal::Balance => goal::balance(context)?,
             Goal::Even => return even::plan(request, context),
+            Goal::Restore { places } => restore::decide(context, places)?,
         };
         let end = Occupancy::new(context.view, &decision.place);
         let stays = match &request.goal {
-            Goal::Drain { .. } => Vec::new(),
+            Goal::Drain { .. } | Goal::Restore { .. } => Vec::new(),
             Goal::Balance | Goal::Even => report::balance_stays(context, &end),
         };
         report::seal(request, context, decision, stays, |step| {

@@ -92,6 +92,9 @@ pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: 
             Reason::MakesRoom { host: view.hosts[home].id.clone() }
         };
     }
+    if matches!(goal, Goal::Restore { .. }) {
+        return Reason::Restored;
+    }
     let mended = || {
         let groups = view.together.iter().filter(|group| group.vms.contains(&step.vm));
         let mended = |group: &&crate::view::Group<'_>| {

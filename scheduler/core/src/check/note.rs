@@ -79,6 +79,8 @@ pub enum Problem {
     TooManyMoves { count: usize, limit: usize },
     #[error("{left} domains would be left on it")]
     NotDrained { left: usize },
+    #[error("would not be on {host}, where the goal wants it")]
+    NotRestored { host: HostId },
 }
 
 impl Note {

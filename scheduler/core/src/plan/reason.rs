@@ -30,6 +30,8 @@ pub enum Reason {
         /// What a move must gain.
         gain_min: f64,
     },
+    /// It is brought to where the goal wants it.
+    Restored,
     /// Where it is breaks a rule.
     RuleBroken {
         /// The rule's name.
@@ -106,6 +108,7 @@ impl fmt::Display for Reason {
                 gain * 100.0,
                 gain_min * 100.0
             ),
+            Self::Restored => f.write_str("it is to be there"),
             Self::RuleBroken { rule } => write!(f, "its place breaks rule {rule:?}"),
             Self::GainTooSmall { gain_seconds, cost_seconds, gain_factor } => write!(
                 f,

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// The end of a plan, to ask about single VMs.
-pub(super) struct Case<'a> {
-    pub(super) context: &'a Context<'a>,
-    pub(super) scope: Scope,
+pub(crate) struct Case<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) scope: Scope,
     /// Where everything is at the end.
-    pub(super) end: Occupancy,
+    pub(crate) end: Occupancy,
     /// VMs that are not where they were.
-    pub(super) moved: usize,
+    pub(crate) moved: usize,
 }
 
 impl Case<'_> {
@@ -49,7 +49,7 @@ impl Case<'_> {
     }
 
     /// Everything that keeps `vm` from ending on `host`, the hardest to change first.
-    pub(super) fn refusals(&self, vm: usize, host: usize) -> Vec<Refused> {
+    pub(crate) fn refusals(&self, vm: usize, host: usize) -> Vec<Refused> {
         let view = self.context.view;
         if self.scope.must_leave == Some(host) {
             return vec![Refused::Emptied];

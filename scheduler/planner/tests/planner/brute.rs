@@ -123,6 +123,7 @@ fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Place) -> f64 {
                     + after("migration_guest_seconds")
                     + 1e9 * others as f64
             }
+            Goal::Restore { .. } => 0.0,
         }
 }
 

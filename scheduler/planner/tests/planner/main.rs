@@ -4,9 +4,11 @@
 
 mod brute;
 mod placing;
+mod explanations;
 mod properties;
 mod refusals;
 mod scale;
 mod scenarios;
 mod streaming;
 mod support;
+mod undoing;
