@@ -34,6 +34,7 @@ mod goal;
 mod options;
 mod ordering;
 pub mod placing;
+pub mod relaxation;
 mod report;
 mod restore;
 mod scope;
@@ -44,6 +45,7 @@ mod view;
 
 pub use compare::evaluate;
 pub use explain::{Explanation, explain, explain_all};
+pub use relaxation::ways_out;
 pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled};
 
 use crate::{contention::Contention, costs::Costs, scope::Context, view::Occupancy};

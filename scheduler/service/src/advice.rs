@@ -21,8 +21,10 @@ use whimbrel_simulator::{
 use crate::Failure;
 
 mod ask;
+mod tell;
 
 pub use ask::{Explanation, Question};
+pub use tell::Asked;
 
 /// Simulations behind a band: enough for a 95th percentile that is not simply the worst.
 const SEEDS: u64 = 20;

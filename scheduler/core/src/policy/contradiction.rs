@@ -9,7 +9,10 @@ use super::{Policy, Rule};
 use crate::{
     cluster::Snapshot,
     ids::{HostId, VmId},
+    units::Bytes,
 };
+
+mod chains;
 
 /// Why a policy cannot be met on a given cluster, whatever the placement.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -81,6 +84,38 @@ pub enum Contradiction {
         /// The rules about hosts, quoted, separated by commas.
         bounds: String,
     },
+    /// Several rules chain two VMs together that another keeps apart.
+    #[error(
+        "rules {chain} and {apart:?} contradict each other: a chain of the first keeps {first} and \
+         {second} together, the last apart (hint: drop one of them)"
+    )]
+    ChainedAndApart {
+        /// The affinity rules, quoted, separated by commas.
+        chain: String,
+        /// The anti-affinity rule.
+        apart: String,
+        /// One VM.
+        first: VmId,
+        /// The other.
+        second: VmId,
+    },
+    /// VMs to keep together are larger than every host.
+    #[error(
+        "rules {rules} keep {vms} domains of {} on one host, the largest, {host}, has {} \
+         (hint: drop one of the rules or take domains out of them)", memory.human(), limit.human()
+    )]
+    TogetherTooBig {
+        /// The affinity rules, quoted, separated by commas.
+        rules: String,
+        /// Domains that they keep together.
+        vms: usize,
+        /// Memory of these.
+        memory: Bytes,
+        /// The largest host.
+        host: HostId,
+        /// Its memory.
+        limit: Bytes,
+    },
     /// A rule names a host that does not exist.
     #[error(
         "rule {rule:?} names host {host}, which is not in the snapshot (hint: hosts are {known})"
@@ -108,7 +143,22 @@ impl Policy {
                 found.extend(apart_on_too_few(first, second, snapshot));
             }
         }
+        found.extend(self.chained(snapshot));
         found
+    }
+
+    /// What only several affinity rules together contradict.
+    fn chained(&self, snapshot: &Snapshot) -> Vec<Contradiction> {
+        let (mut together, mut apart) = (Vec::new(), Vec::new());
+        for rule in &self.rules {
+            let group = || chains::Group { rule: rule.name(), vms: rule.vms().iter().collect() };
+            match rule {
+                Rule::Affinity { .. } => together.push(group()),
+                Rule::AntiAffinity { .. } => apart.push(group()),
+                Rule::Pin { .. } | Rule::Exclude { .. } => {}
+            }
+        }
+        chains::find(&together, &apart, snapshot)
     }
 
     /// Rules about hosts that leave the VMs of an affinity rule no host in common.

@@ -139,6 +139,19 @@ impl fmt::Display for Alternative {
     }
 }
 
+impl Alternative {
+    /// The host with its difference or its first refusal.
+    pub fn short(&self) -> String {
+        match &self.answer {
+            Answer::Possible(by) => format!("{} {}", self.host, signed(by.total_seconds)),
+            Answer::Refused(all) => {
+                let first = all.first().map(ToString::to_string).unwrap_or_default();
+                format!("{}: {first}", self.host)
+            }
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

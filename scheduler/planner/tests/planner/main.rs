@@ -7,6 +7,7 @@ mod placing;
 mod explanations;
 mod properties;
 mod refusals;
+mod relaxations;
 mod scale;
 mod scenarios;
 mod streaming;

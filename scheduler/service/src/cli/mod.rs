@@ -27,6 +27,7 @@ mod demo;
 mod evaluate;
 mod executed;
 mod explain;
+mod explained;
 mod forecast;
 mod how;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
@@ -48,6 +49,7 @@ mod steps;
 mod sweep;
 mod table;
 mod train;
+mod turn;
 #[cfg(feature = "libvirt")]
 mod watch;
 mod whatif;

@@ -4,14 +4,22 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use whimbrel_core::{Goal, HostId};
+use whimbrel_planner::undo;
 
 use super::{
-    Common, Ending, Format, print_json,
+    Common, Ending, Format, explained, print_json,
     proposal::{self, ProposalJson},
     report::write_report,
     source::SourceArguments,
+    turn::{self, TurnArguments},
 };
-use crate::{Failure, files, report::Happened};
+use crate::{
+    Failure,
+    advice::{Asked, Proposal},
+    files,
+    report::Happened,
+    scene::Scene,
+};
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -21,11 +29,14 @@ pub(super) struct PlanArguments {
 }
 
 impl PlanArguments {
-    /// What is asked for, and how.
-    pub(super) fn taken_apart(&self) -> (Goal, &GoalArguments) {
+    /// What is asked for, and how; `None` where that depends on where everything is now.
+    pub(super) fn taken_apart(&self) -> Option<(Goal, &GoalArguments)> {
         match &self.goal {
-            GoalArgument::Drain { host, common } => (Goal::Drain { host: host.clone() }, common),
-            GoalArgument::Balance { common } => (Goal::Balance, common),
+            GoalArgument::Drain { host, common } => {
+                Some((Goal::Drain { host: host.clone() }, common))
+            }
+            GoalArgument::Balance { common } => Some((Goal::Balance, common)),
+            GoalArgument::Reverse(_) | GoalArgument::Resume(_) => None,
         }
     }
 }
@@ -45,6 +56,10 @@ enum GoalArgument {
         #[command(flatten)]
         common: GoalArguments,
     },
+    /// Take back what a plan has moved, as far as that is still where the plan put it
+    Reverse(TurnArguments),
+    /// Plan for the goal of another plan again, from what is there now
+    Resume(TurnArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +76,9 @@ pub(super) struct GoalArguments {
     /// Seed of everything that is drawn
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// Also explain why a domain moves or stays: its name, `all`, or `stays`
+    #[arg(long, value_name = "DOMAIN|all|stays")]
+    pub(super) explain: Option<Asked>,
     #[command(flatten)]
     pub(super) source: SourceArguments,
 }
@@ -75,9 +93,31 @@ impl GoalArguments {
 }
 
 pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failure> {
-    let (goal, own) = own.taken_apart();
+    match &own.goal {
+        GoalArgument::Reverse(turn) => return turn::run(common, turn, undo::reverse),
+        GoalArgument::Resume(turn) => return turn::run(common, turn, undo::resume),
+        GoalArgument::Drain { .. } | GoalArgument::Balance { .. } => {}
+    }
+    let Some((goal, own)) = own.taken_apart() else { return Ok(Ending::No) };
     let scene = own.source.scene(common)?;
-    let proposal = scene.advisor.propose(&scene.situation, goal, own.seed)?;
+    let proposal = proposed(&scene, &goal, own.seed)?;
+    finish(common, own, &scene, &proposal)
+}
+
+/// A proposal, or why there is none and what to give up for one.
+pub(super) fn proposed(scene: &Scene, goal: &Goal, seed: u64) -> Result<Proposal, Failure> {
+    let (advisor, situation) = (&scene.advisor, &scene.situation);
+    let proposed = advisor.propose(situation, goal.clone(), seed);
+    proposed.map_err(|failure| advisor.with_ways_out(situation, goal, seed, failure))
+}
+
+/// Writes and prints what was asked for.
+pub(super) fn finish(
+    common: &Common,
+    own: &GoalArguments,
+    scene: &Scene,
+    proposal: &Proposal,
+) -> Result<Ending, Failure> {
     if let Some(path) = &own.save_snapshot {
         files::write_snapshot(path, &scene.situation.snapshot)?;
     }
@@ -87,14 +127,17 @@ pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failur
     if let Some(path) = &own.report {
         let outcome = &proposal.proof.outcome;
         let happened = (Happened::Simulated, &outcome.execution, &outcome.snapshot);
-        write_report(path, &scene, &proposal, happened, &[])?;
+        write_report(path, scene, proposal, happened, &[])?;
     }
+    let asked = own.explain.as_ref();
+    let explanations = explained::told(scene, &proposal.plan, asked)?;
     match common.output {
-        Format::Json => print_json(&ProposalJson::of(&proposal))?,
-        Format::Table => proposal::print(&proposal),
-    }
-    if common.output == Format::Table {
-        own.print_next_step();
+        Format::Json => print_json(&ProposalJson { explanations, ..ProposalJson::of(proposal) })?,
+        Format::Table => {
+            proposal::print(proposal);
+            explained::print(asked, &explanations, proposal);
+            own.print_next_step();
+        }
     }
     let pass = proposal.may_run() && !proposal.plan.is_empty();
     Ok(if pass { Ending::Done } else { Ending::No })

@@ -6,6 +6,7 @@ use whimbrel_core::{
     check::{Note, Severity},
     units::Span,
 };
+use whimbrel_planner::Explanation;
 use whimbrel_simulator::Bands;
 
 use super::table::{band, table};
@@ -20,6 +21,9 @@ pub(super) struct ProposalJson<'a> {
     simulation: &'a Bands,
     violations: &'a [whimbrel_simulator::Violation],
     plan: &'a Plan,
+    /// Of VMs that were asked about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) explanations: Vec<Explanation>,
 }
 
 /// A note of the checker, as JSON has it and as it is printed.
@@ -49,6 +53,7 @@ impl<'a> ProposalJson<'a> {
             simulation: &proposal.proof.bands,
             violations: &proposal.proof.outcome.violations,
             plan: &proposal.plan,
+            explanations: Vec::new(),
         }
     }
 }

@@ -154,10 +154,15 @@ fn planned(
     own: &plan::PlanArguments,
     connect: &Connect<'_>,
 ) -> Result<Ending, Failure> {
-    let (goal, own) = own.taken_apart();
+    let (goal, own) = own.taken_apart().ok_or_else(|| {
+        only_here("plan reverse or resume", "the API plans for goals that it knows by name")
+    })?;
     refuse_other_sources(&own.source)?;
     if own.report.is_some() {
         return Err(only_here("--report", "the report needs more than the API tells"));
+    }
+    if own.explain.is_some() {
+        return Err(only_here("--explain of a plan", "the API tells no alternatives"));
     }
     if own.save_snapshot.is_some() {
         return Err(only_here("--save-snapshot", "inventory --save asks for the present one"));

@@ -161,6 +161,7 @@ fn code(problem: &Problem) -> &'static str {
         Problem::RuleBrokenAtEnd { .. } => "rule-broken-at-end",
         Problem::TooManyMoves { .. } => "too-many-moves",
         Problem::NotDrained { .. } => "not-drained",
+        Problem::NotRestored { .. } => "not-restored",
     }
 }
 

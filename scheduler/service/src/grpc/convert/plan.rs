@@ -141,6 +141,8 @@ impl Wire for Goal {
         let kind = match self {
             Self::Drain { host } => v1::goal::Kind::Drain(v1::DrainGoal { host: host.to_string() }),
             Self::Balance => v1::goal::Kind::Balance(v1::BalanceGoal {}),
+            // The API has no name for it; the plan's own file tells it.
+            Self::Restore { .. } => return v1::Goal { kind: None },
         };
         v1::Goal { kind: Some(kind) }
     }
