@@ -175,7 +175,8 @@ pub trait Predictor {
 }
 
 /// Why there is no prediction.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PredictError {
     /// No bandwidth, no migration.
     #[error(
@@ -200,5 +201,16 @@ pub enum PredictError {
         vm: VmId,
         /// What excludes what.
         conflict: SettingsConflict,
+    },
+    /// A recording is asked what nobody asked while it was made.
+    #[error(
+        "domain {vm}: nobody asked for a prediction {asked} when this input was saved \
+         (hint: save the input again from the cluster or its telemetry, with this program)"
+    )]
+    NotRecorded {
+        /// The domain.
+        vm: VmId,
+        /// The rest of the question.
+        asked: String,
     },
 }

@@ -179,7 +179,8 @@ impl From<QemuVersion> for String {
 pub const MULTIFD_WITH_POST_COPY: QemuVersion = QemuVersion::new(10, 1);
 
 /// Settings that QEMU would refuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SettingsConflict {
     /// Deltas are coded by the one plain stream only.
     #[error("xbzrle excludes several channels (hint: give 1 channel, or compress with zstd)")]

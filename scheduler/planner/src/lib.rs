@@ -12,6 +12,9 @@
 //! hosts (`contention`) against the weighted time and downtime of the moves. CPU demand is the
 //! last reading.
 //!
+//! A request as a value that can be kept and planned again is an [`input`](input::Input); [`formats`]
+//! are its texts.
+//!
 //! Deterministic: equal requests give equal plans, byte for byte. Never here: input, output,
 //! clocks, execution, and no code of the checker, which judges these plans on its own.
 
@@ -30,7 +33,9 @@ mod costs;
 mod even;
 pub mod explain;
 mod failure;
+pub mod formats;
 mod goal;
+pub mod input;
 mod options;
 mod ordering;
 pub mod placing;

@@ -142,7 +142,14 @@ impl Advisor {
         goal: Goal,
         seed: u64,
     ) -> Result<Proposal, Failure> {
-        let plan = self.planned_by(situation, goal, seed, whimbrel_planner::plan)?;
+        self.judged(self.planned_by(situation, goal, seed, whimbrel_planner::plan)?, situation)
+    }
+
+    /// `plan` with what checker and simulator say of it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be judged at all.
+    pub fn judged(&self, plan: Plan, situation: &Situation) -> Result<Proposal, Failure> {
         let notes = self.check(&plan, situation)?;
         let proof = self.prove(&plan, situation)?;
         Ok(Proposal { plan, notes, proof })

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod files;
 #[cfg(feature = "serve")]
 pub mod grpc;
+pub mod instance;
 pub mod report;
 pub mod scene;
 pub mod sweep;

@@ -22,6 +22,7 @@ macro_rules! say {
 mod apply;
 mod choose;
 mod collect;
+mod convert_input;
 mod dataset;
 mod demo;
 mod evaluate;
@@ -30,6 +31,7 @@ mod explain;
 mod explained;
 mod forecast;
 mod how;
+mod input;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
 mod interrupt;
 mod inventory;
@@ -117,6 +119,8 @@ enum Verb {
     Forecast(forecast::ForecastArguments),
     /// Plan moves, check the plan and show what the simulator says of it; changes nothing
     Plan(plan::PlanArguments),
+    /// Write a planning input in another form, for other planners too; plans nothing
+    ConvertInput(convert_input::ConvertArguments),
     /// Run a plan in the simulator
     Simulate(simulate::SimulateArguments),
     /// Execute a plan on the real hosts (shows what would happen, unless --execute)
@@ -192,6 +196,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
         Verb::Predict(own) => predict::run(common, own),
         Verb::Forecast(own) => forecast::run(common, own),
         Verb::Plan(own) => plan::run(common, own),
+        Verb::ConvertInput(own) => convert_input::run(own),
         Verb::Simulate(own) => simulate::run(common, own),
         Verb::Apply(own) => apply::run(common, own),
         Verb::Report(own) => report::run(common, own),

@@ -7,7 +7,9 @@ use whimbrel_core::{Goal, HostId};
 use whimbrel_planner::undo;
 
 use super::{
-    Common, Ending, Format, explained, print_json,
+    Common, Ending, Format, explained,
+    input::{self, InputArguments},
+    print_json,
     proposal::{self, ProposalJson},
     report::write_report,
     source::SourceArguments,
@@ -73,17 +75,24 @@ pub(super) struct GoalArguments {
     /// Also write an HTML report
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
-    /// Seed of everything that is drawn
-    #[arg(long, default_value_t = 1)]
-    pub(super) seed: u64,
     /// Also explain why a domain moves or stays: its name, `all`, or `stays`
     #[arg(long, value_name = "DOMAIN|all|stays")]
     pub(super) explain: Option<Asked>,
+    /// Seed of everything that is drawn; 1, or what a saved input says
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) input: InputArguments,
     #[command(flatten)]
     pub(super) source: SourceArguments,
 }
 
 impl GoalArguments {
+    /// The seed, where no saved input has its own.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
     /// Says how the plan that was written is executed.
     pub(super) fn print_next_step(&self) {
         if let Some(path) = &self.out {
@@ -99,16 +108,27 @@ pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failur
         GoalArgument::Drain { .. } | GoalArgument::Balance { .. } => {}
     }
     let Some((goal, own)) = own.taken_apart() else { return Ok(Ending::No) };
-    let scene = own.source.scene(common)?;
-    let proposal = proposed(&scene, &goal, own.seed)?;
+    let (scene, proposal) = match &own.input.input {
+        Some(path) => input::replayed(common, path, &goal, own.seed, &own.input)?,
+        None => {
+            let scene = own.source.scene(common)?;
+            let proposal = proposed(&scene, &goal, own)?;
+            (scene, proposal)
+        }
+    };
     finish(common, own, &scene, &proposal)
 }
 
 /// A proposal, or why there is none and what to give up for one.
-pub(super) fn proposed(scene: &Scene, goal: &Goal, seed: u64) -> Result<Proposal, Failure> {
-    let (advisor, situation) = (&scene.advisor, &scene.situation);
-    let proposed = advisor.propose(situation, goal.clone(), seed);
-    proposed.map_err(|failure| advisor.with_ways_out(situation, goal, seed, failure))
+pub(super) fn proposed(
+    scene: &Scene,
+    goal: &Goal,
+    own: &GoalArguments,
+) -> Result<Proposal, Failure> {
+    let proposed = input::recorded(scene, goal.clone(), own.seed(), &own.input);
+    proposed.map_err(|failure| {
+        scene.advisor.with_ways_out(&scene.situation, goal, own.seed(), failure)
+    })
 }
 
 /// Writes and prints what was asked for.

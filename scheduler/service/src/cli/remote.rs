@@ -117,6 +117,7 @@ pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending
         Verb::Simulate(own) => simulated(common, own, &client),
         Verb::Apply(own) => applied(own, &client),
         Verb::Collect(_)
+        | Verb::ConvertInput(_)
         | Verb::Forecast(_)
         | Verb::Report(_)
         | Verb::Demo(_)
@@ -167,7 +168,10 @@ fn planned(
     if own.save_snapshot.is_some() {
         return Err(only_here("--save-snapshot", "inventory --save asks for the present one"));
     }
-    let planned = connect()?.plan(&goal, own.seed)?;
+    if let Some(option) = own.input.given() {
+        return Err(only_here(option, "the API does not tell what a plan was made from"));
+    }
+    let planned = connect()?.plan(&goal, own.seed())?;
     if let Some(path) = &own.out {
         files::write(path, planned.text.as_bytes())?;
     }

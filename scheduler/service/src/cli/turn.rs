@@ -29,6 +29,12 @@ pub(super) fn run(
     turn: impl Fn(&Plan, &Snapshot) -> Result<Turned, UndoFailure>,
 ) -> Result<Ending, Failure> {
     let plan = files::read_plan(&own.plan)?;
+    if own.common.input.input.is_some() {
+        return Err(Failure::invalid(
+            "--input is for drain and balance: what is taken back or gone on with depends on where \
+             every domain is now (hint: --snapshot FILE plans from a saved snapshot)",
+        ));
+    }
     let scene = own.common.source.scene(common)?;
     let turned = turn(&plan, &scene.situation.snapshot)
         .map_err(|failure| Failure::invalid(failure).about(own.plan.display()))?;
@@ -50,6 +56,6 @@ pub(super) fn run(
     if nothing {
         return Ok(Ending::No);
     }
-    let proposal = proposed(&scene, goal, own.common.seed)?;
+    let proposal = proposed(&scene, goal, &own.common)?;
     finish(common, &own.common, &scene, &proposal)
 }
