@@ -5,8 +5,10 @@ use std::fs;
 use crate::program::{Place, Ran};
 
 /// Every way to name a file that is read, each with `name` as the file.
-fn ways(name: &str) -> [Vec<&str>; 5] {
+fn ways(name: &str) -> [Vec<&str>; 7] {
     [
+        vec!["plan", "balance", "--input", name],
+        vec!["convert-input", name, "other.json", "--form", "plain"],
         vec!["inventory", "--snapshot", name],
         vec!["inventory", "--config", name],
         vec!["inventory", "--snapshot", "snapshot.json", "--policy", name],

@@ -2,6 +2,7 @@
 
 mod config;
 mod files;
+mod input;
 mod plan;
 mod policy;
 mod rules;

@@ -1,4 +1,5 @@
-//! Plans an instance of the peers' plain form and says what it took, as they do.
+//! Plans an instance of the peers' plain form (or a saved input, or Ganeti's text) and says what it
+//! took, as they do.
 //!
 //!     cargo run --release -p whimbrel-benches --features planning --bin whimbrel-planning -- \
 //!         c.json --placement ours.json
@@ -9,14 +10,12 @@
 
 use std::{collections::BTreeMap, error::Error, fs, process::ExitCode, time::Instant};
 
-use instance::{Instance, NOW};
 use serde_json::json;
 use whimbrel_benches::cpu_time;
 use whimbrel_core::{Goal, check, units::Share};
-use whimbrel_planner::PlanRequest;
+use whimbrel_planner::formats::{self, Problem};
 
 mod even;
-mod instance;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,54 +33,53 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even] [--gain-min SHARE] [--moves-max N]".into());
     };
     let text = fs::read_to_string(file)?;
-    let mut instance = Instance::read(&text)?;
+    let used = fs::read_to_string(format!("{file}.dynu")).ok();
+    let read = formats::read(&text, used.as_deref())?;
+    let name = match &read.problem {
+        Problem::Plain(plain) => plain.name.clone(),
+        Problem::Whole(_) => file.clone(),
+    };
+    let (mut input, _) = read.input()?;
     let option = |name: &str| {
         let at = options.iter().position(|option| option == name)?;
         options.get(at + 1)
     };
     if let Some(text) = option("--evenness") {
         let (cpu, memory) = text.split_once(',').ok_or("--evenness takes CPU,MEMORY")?;
-        instance.policy.balance.cpu_evenness = Share::clamped(cpu.parse()?);
-        instance.policy.balance.memory_evenness = Share::clamped(memory.parse()?);
+        input.policy.balance.cpu_evenness = Share::clamped(cpu.parse()?);
+        input.policy.balance.memory_evenness = Share::clamped(memory.parse()?);
     }
     if let Some(share) = option("--overload-above") {
-        instance.policy.balance.overload_above = Share::clamped(share.parse()?);
+        input.policy.balance.overload_above = Share::clamped(share.parse()?);
     }
     match option("--goal").map(String::as_str) {
         None => {}
         Some("even") => {
-            instance.goal = Goal::Even;
-            instance.policy.even = even::as_hbal(&text)?;
+            input.goal = Goal::Even;
+            input.policy.even = even::as_hbal(&text)?;
         }
         Some(other) => return Err(format!("--goal takes even, not {other}").into()),
     }
     if let Some(share) = option("--gain-min") {
-        instance.policy.even.gain_min = share.parse()?;
+        input.policy.even.gain_min = share.parse()?;
     }
     if let Some(moves) = option("--moves-max") {
-        instance.policy.limits.moves_max = moves.parse()?;
+        input.policy.limits.moves_max = moves.parse()?;
     }
     let (begin, before) = (Instant::now(), cpu_time::of_this_process()?);
-    let plan = whimbrel_planner::plan(&PlanRequest {
-        snapshot: &instance.snapshot,
-        policy: &instance.policy,
-        goal: instance.goal.clone(),
-        predictor: &instance.costs,
-        now: NOW,
-        seed: 1,
-    })?;
+    let plan = input.replay().outcome?;
     let cpu = cpu_time::of_this_process()?.saturating_sub(before).as_secs_f64();
     let wall = begin.elapsed().as_secs_f64();
-    let notes = check::check(&plan, &instance.snapshot, &instance.policy, NOW)?;
+    let notes = check::check(&plan, &input.snapshot, &input.policy, input.now)?;
     let mut place: BTreeMap<_, _> =
-        instance.snapshot.domains.iter().map(|d| (d.vm.clone(), d.host.clone())).collect();
+        input.snapshot.domains.iter().map(|d| (d.vm.clone(), d.host.clone())).collect();
     place.extend(plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())));
     if let Some(path) = option("--placement") {
         fs::write(path, json!({ "placement": place }).to_string())?;
     }
     let score = plan.report.terms.iter().find(|term| term.name == "unevenness_score");
     let line = json!({
-        "instance": instance.name,
+        "instance": name,
         "tool": "whimbrel",
         "wall_seconds": wall,
         "cpu_seconds": cpu,

@@ -181,12 +181,14 @@ pub(super) fn plain(input: &Input) -> Result<(Plain, Vec<String>), FormatError> 
         vm
     });
     let (goal, drain) = match &input.goal {
-        Goal::Balance => (PlainGoal::Balance, Vec::new()),
-        Goal::Drain { host } => (PlainGoal::Drain, vec![host.clone()]),
+        Goal::Balance => (Some(PlainGoal::Balance), Vec::new()),
+        Goal::Drain { host } => (Some(PlainGoal::Drain), vec![host.clone()]),
+        // The form has no word for these.
+        Goal::Even | Goal::Restore { .. } => (None, Vec::new()),
     };
     let plain = Plain {
         name: "saved-input".to_owned(),
-        goal: Some(goal),
+        goal,
         hosts: hosts.collect(),
         vms: vms.collect(),
         rules: policy.rules.clone(),
@@ -206,6 +208,9 @@ pub(super) fn plain(input: &Input) -> Result<(Plain, Vec<String>), FormatError> 
         "dirty readings, limits on moves and migrations, weights and settings of the policy"
             .to_owned(),
     ];
+    if plain.goal.is_none() {
+        lost.push(format!("what is asked: {}", input.goal));
+    }
     if gone > 0 {
         lost.push(format!("{gone} sightings of domains that do not run where they were seen"));
     }

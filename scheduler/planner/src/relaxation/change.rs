@@ -183,7 +183,7 @@ fn concerned<'a>(request: &'a PlanRequest<'_>) -> BTreeSet<&'a VmId> {
             here.map(|domain| &domain.vm).collect()
         }
         Goal::Restore { places } => places.keys().collect(),
-        Goal::Balance => BTreeSet::new(),
+        Goal::Balance | Goal::Even => BTreeSet::new(),
     }
 }
 

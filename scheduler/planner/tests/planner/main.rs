@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod brute;
-mod placing;
+mod decisions;
 mod explanations;
+mod forms;
+mod hostile;
+mod placing;
 mod properties;
 mod refusals;
 mod relaxations;
+mod replay;
 mod scale;
 mod scenarios;
 mod streaming;
