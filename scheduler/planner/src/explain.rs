@@ -164,7 +164,12 @@ impl<'a> Told<'a> {
             moves[vm].push(one);
         }
         let moved = place.iter().zip(&view.vms).filter(|(host, vm)| **host != vm.home).count();
-        let case = Case { context, scope: scope(context, &plan.goal), end: Occupancy::new(view, &place), moved };
+        let case = Case {
+            context,
+            scope: scope(context, &plan.goal),
+            end: Occupancy::new(view, &place),
+            moved,
+        };
         let stays = plan.stays.iter().map(|stay| (&stay.vm, &stay.reason)).collect();
         Ok(Self { case, goal: &plan.goal, moves, stays })
     }
@@ -231,8 +236,7 @@ impl<'a> Told<'a> {
         let mut hosts = vec![home];
         hosts.extend([Some(end), best].into_iter().flatten().filter(|&host| host != home));
         hosts.dedup();
-        explanation.loads =
-            hosts.into_iter().map(|host| self.case.load(host, vm, best)).collect();
+        explanation.loads = hosts.into_iter().map(|host| self.case.load(host, vm, best)).collect();
         let to = if end == home { best } else { Some(end) };
         explanation.price = to.and_then(|to| self.case.price(vm, to));
         explanation.left_out = alternatives.len().saturating_sub(most);

@@ -151,9 +151,7 @@ pub enum PlanFailure {
         Vec<NoReturn>,
     ),
     /// The goal takes more moves than one plan may have.
-    #[error(
-        "the goal takes {needed} moves, the limit is {limit} (hint: raise limits.moves_max)"
-    )]
+    #[error("the goal takes {needed} moves, the limit is {limit} (hint: raise limits.moves_max)")]
     MovesMax {
         /// VMs to move.
         needed: usize,

@@ -50,8 +50,8 @@ mod view;
 
 pub use compare::evaluate;
 pub use explain::{Explanation, explain, explain_all};
-pub use relaxation::ways_out;
 pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled};
+pub use relaxation::ways_out;
 
 use crate::{contention::Contention, costs::Costs, scope::Context, view::Occupancy};
 

@@ -5,8 +5,7 @@ use crate::program::Place;
 /// A place with a decision about the fixture's cluster in `saved.json`.
 fn with_input() -> Place {
     let place = Place::with_snapshot();
-    let plan =
-        ["plan", "drain", "h1", "--snapshot", "snapshot.json", "--save-input", "saved.json"];
+    let plan = ["plan", "drain", "h1", "--snapshot", "snapshot.json", "--save-input", "saved.json"];
     place.run(&plan).ends_with(0);
     place
 }

@@ -6,9 +6,7 @@
 
 use whimbrel_core::units::Bytes;
 
-use super::value::{
-    Alternative, Answer, Difference, HostLoad, LoadAt, MovePrice, Refused,
-};
+use super::value::{Alternative, Answer, Difference, HostLoad, LoadAt, MovePrice, Refused};
 use crate::{
     contention::{Contention, Load},
     costs::Price,
@@ -197,9 +195,7 @@ impl Case<'_> {
             memory: Bytes::new(memory),
             contention_seconds: contention.at(limits, load),
         };
-        let of = |occupancy: &Occupancy| {
-            (Load::of(view, occupancy, host), occupancy.used(host).0)
-        };
+        let of = |occupancy: &Occupancy| (Load::of(view, occupancy, host), occupancy.used(host).0);
         let (load, memory) = of(&self.end);
         let otherwise = other.map(|other| {
             let one = Load::by(view, vm, host);

@@ -126,9 +126,8 @@ impl Case<'_> {
         let balance = Balance { overload_above, ..self.context.view.policy.balance.clone() };
         let contention = Contention::of(&balance);
         let factor = self.scope.price_factor;
-        let total = |host: usize| {
-            self.difference_under(&contention, factor, vm, host).total_seconds
-        };
+        let total =
+            |host: usize| self.difference_under(&contention, factor, vm, host).total_seconds;
         let all = hosts.iter().map(|&host| (total(host), host));
         let best = all.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         best.filter(|best| best.0 < -GAIN_MIN_SECONDS).map(|best| best.1)
@@ -163,9 +162,7 @@ impl Case<'_> {
     fn moves_max(&self, vm: usize, hosts: &[usize]) -> Option<Threshold> {
         let limit = self.context.view.policy.limits.moves_max;
         let stays = self.end.place[vm] == self.context.view.vms[vm].home;
-        let better = |&&host: &&usize| {
-            self.difference(vm, host).total_seconds < -GAIN_MIN_SECONDS
-        };
+        let better = |&&host: &&usize| self.difference(vm, host).total_seconds < -GAIN_MIN_SECONDS;
         let host = *hosts.iter().find(better)?;
         let full = stays && self.moved >= limit as usize;
         let values = (f64::from(limit), self.moved as f64 + 1.0, false);

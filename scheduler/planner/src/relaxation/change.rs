@@ -114,14 +114,12 @@ impl Relaxation {
             outward / steps
         };
         match self {
-            Self::MemoryReserve { from, to } => Some(Self::MemoryReserve {
-                from: *from,
-                to: between(*from, *to, 100.0).max(*to),
-            }),
-            Self::CpuOvercommit { from, to } => Some(Self::CpuOvercommit {
-                from: *from,
-                to: between(*from, *to, 10.0).min(*to),
-            }),
+            Self::MemoryReserve { from, to } => {
+                Some(Self::MemoryReserve { from: *from, to: between(*from, *to, 100.0).max(*to) })
+            }
+            Self::CpuOvercommit { from, to } => {
+                Some(Self::CpuOvercommit { from: *from, to: between(*from, *to, 10.0).min(*to) })
+            }
             _ => None,
         }
     }
@@ -129,7 +127,10 @@ impl Relaxation {
 
 /// Everything that could be given up for `request`, which failed with `failure`, what hurts least
 /// first; and whether that is all of it.
-pub(super) fn candidates(request: &PlanRequest<'_>, failure: &PlanFailure) -> (Vec<Relaxation>, bool) {
+pub(super) fn candidates(
+    request: &PlanRequest<'_>,
+    failure: &PlanFailure,
+) -> (Vec<Relaxation>, bool) {
     let (policy, snapshot) = (request.policy, request.snapshot);
     let concerned = concerned(request);
     let mut all = Vec::new();
@@ -158,9 +159,10 @@ pub(super) fn candidates(request: &PlanRequest<'_>, failure: &PlanFailure) -> (V
         Goal::Drain { host } => Some(host),
         _ => None,
     };
-    let resting = snapshot.hosts.iter().filter(|(id, host)| {
-        host.state == HostState::Maintenance && emptied != Some(*id)
-    });
+    let resting = snapshot
+        .hosts
+        .iter()
+        .filter(|(id, host)| host.state == HostState::Maintenance && emptied != Some(*id));
     all.extend(resting.map(|(id, _)| Relaxation::HostInService { host: id.clone() }));
     let mut vms: Vec<_> = snapshot
         .domains
@@ -190,7 +192,8 @@ fn concerned<'a>(request: &'a PlanRequest<'_>) -> BTreeSet<&'a VmId> {
 /// Rules, each by its name: first those that the failure names, then those about VMs that have to
 /// move, then others.
 fn rules(policy: &Policy, concerned: &BTreeSet<&VmId>, failure: &str) -> (Vec<Relaxation>, bool) {
-    let near = |rule: &&whimbrel_core::policy::Rule| rule.vms().iter().any(|vm| concerned.contains(vm));
+    let near =
+        |rule: &&whimbrel_core::policy::Rule| rule.vms().iter().any(|vm| concerned.contains(vm));
     let named: Vec<bool> =
         policy.rules.iter().map(|rule| failure.contains(&format!("{:?}", rule.name()))).collect();
     let first = policy.rules.iter().zip(&named).filter(|(_, named)| **named).map(|(rule, _)| rule);
@@ -220,12 +223,9 @@ impl fmt::Display for Relaxation {
             Self::CpuOvercommit { from, to } => {
                 write!(f, "raise limits.cpu_overcommit from {from} to {to}")
             }
-            Self::DowntimeLimit { from, to } => write!(
-                f,
-                "raise migration.downtime_limit from {} to {}",
-                from.human(),
-                to.human()
-            ),
+            Self::DowntimeLimit { from, to } => {
+                write!(f, "raise migration.downtime_limit from {} to {}", from.human(), to.human())
+            }
             Self::HostInService { host } => write!(f, "take host {host} out of maintenance"),
             Self::ShutDown { vm } => write!(f, "shut {vm} down"),
         }

@@ -124,7 +124,9 @@ fn no_saved_decision_has_become_worse() {
     let mut all = Vec::new();
     for path in paths {
         let (input, expected) = read(&path);
-        all.extend(faults(&input, &expected).iter().map(|one| format!("{}: {one}", path.display())));
+        all.extend(
+            faults(&input, &expected).iter().map(|one| format!("{}: {one}", path.display())),
+        );
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
 }

@@ -9,8 +9,9 @@ use whimbrel_core::{
     units::{MilliCores, Share},
 };
 use whimbrel_planner::{
-    Explanation, PlanRequest, evaluate, explain, explain_all,
+    Explanation, PlanRequest, evaluate, explain,
     explain::{Answer, Change, ExplainFailure, Key, confirm},
+    explain_all,
 };
 
 use crate::{properties::some_cluster, support::*};
@@ -62,9 +63,8 @@ fn a_well_placed_machine_tells_from_which_overload_threshold_on_it_would_move() 
     };
     assert!((0.6..0.78).contains(&at), "{at}");
     assert_eq!(threshold.confirmed, Some(true), "{text}");
-    let above = cluster
-        .clone()
-        .policy(|policy| policy.balance.overload_above = Share::clamped(at + 2e-4));
+    let above =
+        cluster.clone().policy(|policy| policy.balance.overload_above = Share::clamped(at + 2e-4));
     assert!(above.plan(Goal::Balance).unwrap().is_empty());
 }
 
@@ -109,7 +109,9 @@ fn refusals_have_their_figures() {
     cluster.policy.migration.mode = whimbrel_core::settings::Mode::PreCopy;
     let plan = cluster.plan(Goal::Balance).unwrap();
     let v = told(&cluster, &plan, "v").to_string();
-    for said in ["memory short by 16.0 GiB", "converges with 0 % only", "d          rejected: it is in"] {
+    for said in
+        ["memory short by 16.0 GiB", "converges with 0 % only", "d          rejected: it is in"]
+    {
         assert!(v.contains(said), "{said}: {v}");
     }
     let web = told(&cluster, &plan, "web-1").to_string();

@@ -251,13 +251,7 @@ fn groups_disks_tags_and_policies_are_understood() {
         .collect();
     assert_eq!(
         rules,
-        [
-            "disks of v1: 1 a+b",
-            "disks of v2: 1 a",
-            "web:1: 2 ",
-            "group g1: 2 a+b",
-            "group g2: 1 c"
-        ]
+        ["disks of v1: 1 a+b", "disks of v2: 1 a", "web:1: 2 ", "group g1: 2 a+b", "group g2: 1 c"]
     );
     let (input, stated) = formats::read(TEXT, None).unwrap().input().unwrap();
     assert!(!stated && input.goal == Goal::Balance);

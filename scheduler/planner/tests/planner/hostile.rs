@@ -169,9 +169,12 @@ fn mutated(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> String {
         match kind % 4 {
             0 => bytes.truncate(at),
             1 => bytes.insert(at.min(bytes.len()), *byte),
-            2 if at < bytes.len() => bytes[at] = b"0123456789|-.?,\n\"{}[]eN"[usize::from(*byte) % 23],
+            2 if at < bytes.len() => {
+                bytes[at] = b"0123456789|-.?,\n\"{}[]eN"[usize::from(*byte) % 23]
+            }
             _ => {
-                let part: Vec<u8> = bytes.iter().skip(at).take(usize::from(*byte)).copied().collect();
+                let part: Vec<u8> =
+                    bytes.iter().skip(at).take(usize::from(*byte)).copied().collect();
                 bytes.splice(at..at, part);
             }
         }

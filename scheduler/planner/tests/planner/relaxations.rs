@@ -59,7 +59,10 @@ fn a_drain_that_a_rule_or_a_reserve_forbids_is_told_both() {
     let cluster = tight();
     let ways = impossible(&cluster, drain("a"));
     let text = ways.to_string();
-    assert!(text.starts_with("drain a is impossible. Smallest change, any one of these:"), "{text}");
+    assert!(
+        text.starts_with("drain a is impossible. Smallest change, any one of these:"),
+        "{text}"
+    );
     let lines = lines(&ways);
     assert!(lines[0].starts_with("relax rule \"web apart\" (then 2 moves, "), "{text}");
     assert!(
@@ -74,9 +77,8 @@ fn a_drain_that_a_rule_or_a_reserve_forbids_is_told_both() {
 fn a_reserve_is_lowered_no_further_than_needed() {
     let cluster = tight();
     for (reserve, possible) in [(0.05, true), (0.06, false)] {
-        let other = cluster
-            .clone()
-            .policy(|policy| policy.limits.memory_reserve = Share::clamped(reserve));
+        let other =
+            cluster.clone().policy(|policy| policy.limits.memory_reserve = Share::clamped(reserve));
         assert_eq!(other.plan(drain("a")).is_ok(), possible);
     }
 }
@@ -87,13 +89,17 @@ fn limits_stalls_and_hosts_in_maintenance_are_candidates() {
         .vm("v", "a", 1, 1.0)
         .vm("w", "a", 1, 1.0)
         .policy(|policy| policy.limits.moves_max = 1);
-    assert!(lines(&impossible(&many, drain("a")))[0]
-        .starts_with("raise limits.moves_max from 1 to 2 (then 2 moves"));
+    assert!(
+        lines(&impossible(&many, drain("a")))[0]
+            .starts_with("raise limits.moves_max from 1 to 2 (then 2 moves")
+    );
     let resting = Cluster::of(&["a", "b"])
         .vm("v", "a", 1, 1.0)
         .host("b", |host| host.state = HostState::Maintenance);
-    assert!(lines(&impossible(&resting, drain("a")))[0]
-        .starts_with("take host b out of maintenance (then 1 move"));
+    assert!(
+        lines(&impossible(&resting, drain("a")))[0]
+            .starts_with("take host b out of maintenance (then 1 move")
+    );
     let busy = Cluster::of(&["a", "b"])
         .vm("v", "a", 1, 1.0)
         .with("v", |domain| domain.vcpus = 36)

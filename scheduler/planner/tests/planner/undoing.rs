@@ -67,8 +67,7 @@ fn after_a_failed_move_the_goal_is_reached_from_what_is_there() {
     let mut half = after(&cluster, &plan, usize::MAX);
     half = half.with(failed.vm.as_str(), |domain| domain.host = failed.from.clone());
     let turned = resume(&plan, &half.snapshot).unwrap();
-    let left: Vec<_> =
-        turned.standing.iter().filter(|one| one.found == Found::NotMoved).collect();
+    let left: Vec<_> = turned.standing.iter().filter(|one| one.found == Found::NotMoved).collect();
     assert!(left.len() == 1 && left[0].vm == failed.vm);
     assert!(left[0].to_string().ends_with("is still on a"));
     let again = half.plan(turned.goal).unwrap();
@@ -95,9 +94,8 @@ fn machines_that_others_have_moved_are_left_alone() {
 fn what_cannot_go_back_is_named_with_its_reason() {
     let cluster = full();
     let plan = cluster.plan(drain("a")).unwrap();
-    let done = after(&cluster, &plan, usize::MAX)
-        .vm("new", "a", 80, 1.0)
-        .rule(pin(&["u"], &["b", "c"]));
+    let done =
+        after(&cluster, &plan, usize::MAX).vm("new", "a", 80, 1.0).rule(pin(&["u"], &["b", "c"]));
     let turned = reverse(&plan, &done.snapshot).unwrap();
     let failure = done.plan(turned.goal).unwrap_err();
     let text = failure.to_string();

@@ -126,9 +126,8 @@ pub(super) fn proposed(
     own: &GoalArguments,
 ) -> Result<Proposal, Failure> {
     let proposed = input::recorded(scene, goal.clone(), own.seed(), &own.input);
-    proposed.map_err(|failure| {
-        scene.advisor.with_ways_out(&scene.situation, goal, own.seed(), failure)
-    })
+    proposed
+        .map_err(|failure| scene.advisor.with_ways_out(&scene.situation, goal, own.seed(), failure))
 }
 
 /// Writes and prints what was asked for.

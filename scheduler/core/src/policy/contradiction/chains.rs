@@ -28,7 +28,8 @@ pub(super) fn find(
     snapshot: &Snapshot,
 ) -> Vec<Contradiction> {
     let chains = Chains::new(together);
-    let mut found: Vec<Contradiction> = apart.iter().filter_map(|rule| chains.split(rule)).collect();
+    let mut found: Vec<Contradiction> =
+        apart.iter().filter_map(|rule| chains.split(rule)).collect();
     found.extend(chains.too_big(snapshot));
     found
 }
@@ -235,13 +236,14 @@ mod tests {
 
     #[test]
     fn a_set_larger_than_every_host_is_named_with_both_sizes() {
-        let halves: [Named; 2] =
-            [("low", &[0, 1, 2, 3, 4, 5]), ("high", &[5, 6, 7, 8, 9, 10])];
+        let halves: [Named; 2] = [("low", &[0, 1, 2, 3, 4, 5]), ("high", &[5, 6, 7, 8, 9, 10])];
         let said = told(&halves, &[], 11);
         assert_eq!(
             said,
-            ["rules \"low\", \"high\" keep 11 domains of 11.0 GiB on one host, the largest, a, has \
-              10.0 GiB (hint: drop one of the rules or take domains out of them)"]
+            [
+                "rules \"low\", \"high\" keep 11 domains of 11.0 GiB on one host, the largest, a, has \
+              10.0 GiB (hint: drop one of the rules or take domains out of them)"
+            ]
         );
         assert!(told(&halves, &[], 10).is_empty());
     }
@@ -259,6 +261,10 @@ mod tests {
         let begin = Instant::now();
         let found = find(&together, &apart, &snapshot(3));
         assert!(begin.elapsed().as_secs() < 20);
-        assert!(found[0].to_string().contains("\"r7\" and 99992 more and \"apart\""), "{}", found[0]);
+        assert!(
+            found[0].to_string().contains("\"r7\" and 99992 more and \"apart\""),
+            "{}",
+            found[0]
+        );
     }
 }
