@@ -58,13 +58,17 @@ fn the_samples_are_sound() {
 fn faults_of_ganetis_text_name_line_and_field() {
     let cases: [(&str, &str, &[&str]); 17] = [
         ("g|u|preferred||", "g|u", &["line 1", "2 fields", "4 to 5"]),
-        ("|16|M|", "|16|M", &["line 3", "fields are name|memory"]),
+        (
+            "a|65536|1024|56320|100|100|16|M|u|1||N|0|1|1.0",
+            "a|1|2",
+            &["line 3: 3 fields", "name|memory"],
+        ),
         ("a|65536", "a|-5", &["line 3, memory of \"a\"", "\"-5\"", "from 1 to 1073741824"]),
         ("a|65536", "a|9999999999999999999999", &["line 3, memory", "1073741824"]),
         ("|16|M|", "|NaN|M|", &["line 3, cores", "NaN", "0.001 to 1000000"]),
         ("|16|M|", "|inf|M|", &["line 3, cores"]),
         ("|16|M|", "|16|X|", &["line 3, offline", "it is Y, N or M"]),
-        ("|56320|", "|66000|", &["line 3, free memory", "-65536 to 65536"]),
+        ("|56320|", "|66000|", &["line 3, free memory", "to 65536"]),
         ("|56320|", "|60000|", &["node a", "60000 MiB are free", "8192 MiB", "65536 MiB"]),
         ("|M|u|", "|M|w|", &["line 3, group uuid", "\"w\"", "first section"]),
         ("b|65536", "a|65536", &["line 4, name of \"a\"", "stands twice"]),

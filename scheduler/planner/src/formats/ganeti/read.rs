@@ -133,7 +133,7 @@ impl<'a> Cluster<'a> {
         }
         let memory_mib = row.whole(1, "memory", 1, MEMORY_MIB_MAX)?;
         row.whole(2, "node memory", 0, memory_mib)?;
-        let free = row.signed(3, "free memory", memory_mib)?;
+        let free = row.free(3, "free memory", memory_mib)?;
         let cores = row.number(6, "cores", 0.001, CORES_MAX)?;
         if self.nodes.insert(name.clone(), (uuid, free)).is_some() {
             return Err(row.fault("name", "stands twice", "give every node its own"));

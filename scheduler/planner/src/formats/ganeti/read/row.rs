@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use crate::formats::fault::{FormatError, shown};
 
+/// Least free memory of a node, in MiB: no number of guests takes more.
+const OVERFULL_MIB: i64 = -(1 << 50);
+
 /// A line with its number in the file.
 pub(super) struct Row<'a> {
     number: usize,
@@ -75,11 +78,11 @@ impl<'a> Row<'a> {
     }
 
     /// Free memory in MiB: below zero where guests were given more than there is.
-    pub(super) fn signed(&self, at: usize, field: &str, most: u64) -> Result<i64, FormatError> {
+    pub(super) fn free(&self, at: usize, field: &str, most: u64) -> Result<i64, FormatError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let read: Option<i64> = self.get(at).parse().ok();
-        read.filter(|value| (-most..=most).contains(value)).ok_or_else(|| {
-            self.refused(at, field, &format!("a whole number from -{most} to {most}"))
+        read.filter(|value| (OVERFULL_MIB..=most).contains(value)).ok_or_else(|| {
+            self.refused(at, field, &format!("a whole number from {OVERFULL_MIB} to {most}"))
         })
     }
 
