@@ -10,4 +10,5 @@ mod draw;
 pub mod fleet;
 mod gate;
 pub mod growth;
+pub mod placing;
 pub mod record;

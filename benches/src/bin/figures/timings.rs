@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use whimbrel_benches::{cluster::Cluster, fleet::Fleet};
+use whimbrel_benches::{cluster::Cluster, fleet::Fleet, placing};
 use whimbrel_core::{Predictor, predict::MigrationRequest, telemetry::MigrationTrace};
 use whimbrel_datasets::{Campaign, CampaignSet};
 use whimbrel_models::{
@@ -18,6 +18,7 @@ use whimbrel_models::{
     choose::{Space, choose},
     train::train,
 };
+use whimbrel_planner::placing::Room;
 
 use crate::{figure::Found, places::Places};
 
@@ -43,6 +44,19 @@ pub(crate) fn measure(places: &Places, found: &mut Found) -> Result<(), Box<dyn 
     whimbrel_planner::plan(&request)?;
     let plan = median(5, || drop(black_box(whimbrel_planner::plan(&request))));
     found.put("planner_drain_milliseconds", plan.as_secs_f64() * 1e3);
+    places(found)
+}
+
+/// New machines in large clusters, and how many more a small one holds.
+fn places(found: &mut Found) -> Result<(), Box<dyn Error>> {
+    let p99 = |hosts| placing::place_each(hosts, 10 * hosts).map(|took| took.p99.as_secs_f64());
+    found.put("place_p99_ms_1000_hosts", p99(1000)? * 1e3);
+    found.put("place_p99_ms_10000_hosts", p99(10_000)? * 1e3);
+    let cluster = Cluster::new(100, 2500);
+    let room = Room::new(&cluster.snapshot, &cluster.policy)?;
+    let flavour = placing::flavour(4096, 2);
+    let counted = median(3, || drop(black_box(placing::count(&room, &flavour))));
+    found.put("capacity_seconds_100_hosts", counted.as_secs_f64());
     Ok(())
 }
 

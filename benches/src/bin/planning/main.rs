@@ -16,6 +16,7 @@ use whimbrel_core::{Goal, check, units::Share};
 use whimbrel_planner::formats::{self, Problem};
 
 mod even;
+mod placing;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [file, options @ ..] = arguments else {
-        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even] [--gain-min SHARE] [--moves-max N]".into());
+        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even] [--gain-min SHARE] [--moves-max N] [--capacity MIB,VCPUS [--one-by-one]]".into());
     };
     let text = fs::read_to_string(file)?;
     let used = fs::read_to_string(format!("{file}.dynu")).ok();
@@ -65,6 +66,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     }
     if let Some(moves) = option("--moves-max") {
         input.policy.limits.moves_max = moves.parse()?;
+    }
+    if let Some(spec) = option("--capacity") {
+        let one_by_one = options.iter().any(|option| option == "--one-by-one");
+        println!("{}", placing::capacity(&input, &name, spec, one_by_one)?);
+        return Ok(());
     }
     let (begin, before) = (Instant::now(), cpu_time::of_this_process()?);
     let plan = input.replay().outcome?;

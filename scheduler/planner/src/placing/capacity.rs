@@ -258,16 +258,11 @@ impl<'a> Count<'a> {
 
     fn stop(&mut self, flavour: usize) -> Stop {
         let name = self.mix[flavour].name.clone();
-        match std::mem::take(&mut self.kept_off[flavour]) {
-            (Some(loss), hosts) => Stop::LossNotSurvived { flavour: name, loss, hosts },
-            (None, _) => {
-                let trial = Trial::new(&self.room);
-                Stop::Full {
-                    flavour: name,
-                    refused: Refused::of(&trial, &self.queues[flavour].item),
-                }
-            }
+        if let (Some(loss), hosts) = std::mem::take(&mut self.kept_off[flavour]) {
+            return Stop::LossNotSurvived { flavour: name, loss, hosts };
         }
+        let trial = Trial::new(&self.room);
+        Stop::Full { flavour: name, refused: Refused::of(&trial, &self.queues[flavour].item) }
     }
 
     fn answer(self, rounds: usize, stop: Stop) -> Capacity {

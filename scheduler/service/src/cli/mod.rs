@@ -20,6 +20,7 @@ macro_rules! say {
 }
 
 mod apply;
+mod capacity;
 mod choose;
 mod collect;
 mod convert_input;
@@ -29,12 +30,14 @@ mod evaluate;
 mod executed;
 mod explain;
 mod explained;
+mod flavour;
 mod forecast;
 mod how;
 mod input;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
 mod interrupt;
 mod inventory;
+mod place;
 mod plan;
 mod predict;
 #[cfg(any(feature = "libvirt", feature = "serve"))]
@@ -43,6 +46,7 @@ mod proposal;
 #[cfg(feature = "serve")]
 mod remote;
 mod report;
+mod rescue;
 #[cfg(feature = "serve")]
 mod serve;
 mod simulate;
@@ -121,6 +125,12 @@ enum Verb {
     Plan(plan::PlanArguments),
     /// Write a planning input in another form, for other planners too; plans nothing
     ConvertInput(convert_input::ConvertArguments),
+    /// Find hosts for new domains: what each choice costs, and why not elsewhere; changes nothing
+    Place(place::PlaceArguments),
+    /// Find hosts for the domains of failed hosts, by priority; starts nothing
+    Rescue(rescue::RescueArguments),
+    /// Count how many more domains of given sizes fit, also when any one host may fail
+    Capacity(capacity::CapacityArguments),
     /// Run a plan in the simulator
     Simulate(simulate::SimulateArguments),
     /// Execute a plan on the real hosts (shows what would happen, unless --execute)
@@ -197,6 +207,9 @@ fn dispatch(arguments: &Arguments) -> Result<Ending, Failure> {
         Verb::Forecast(own) => forecast::run(common, own),
         Verb::Plan(own) => plan::run(common, own),
         Verb::ConvertInput(own) => convert_input::run(own),
+        Verb::Place(own) => place::run(common, own),
+        Verb::Rescue(own) => rescue::run(common, own),
+        Verb::Capacity(own) => capacity::run(common, own),
         Verb::Simulate(own) => simulate::run(common, own),
         Verb::Apply(own) => apply::run(common, own),
         Verb::Report(own) => report::run(common, own),
