@@ -151,7 +151,7 @@ pub(super) fn finish(
     let asked = own.explain.as_ref();
     let explanations = explained::told(scene, &proposal.plan, asked)?;
     match common.output {
-        Format::Json => print_json(&ProposalJson { explanations, ..ProposalJson::of(proposal) })?,
+        Format::Json => print_json(&ProposalJson::of(proposal).explained(explanations))?,
         Format::Table => {
             proposal::print(proposal);
             explained::print(asked, &explanations, proposal);

@@ -23,7 +23,7 @@ pub(super) struct ProposalJson<'a> {
     plan: &'a Plan,
     /// Of VMs that were asked about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) explanations: Vec<Explanation>,
+    explanations: Vec<Explanation>,
 }
 
 /// A note of the checker, as JSON has it and as it is printed.
@@ -55,6 +55,11 @@ impl<'a> ProposalJson<'a> {
             plan: &proposal.plan,
             explanations: Vec::new(),
         }
+    }
+
+    /// With `explanations` of its plan.
+    pub(super) fn explained(self, explanations: Vec<Explanation>) -> Self {
+        Self { explanations, ..self }
     }
 }
 
