@@ -13,6 +13,7 @@ pub(super) const RESOURCES_MAX: usize = 3 + LOADS_MAX;
 pub(super) type Amounts = [f64; RESOURCES_MAX];
 
 /// Resources with their weights, and who has and uses how much.
+#[derive(Debug)]
 pub(super) struct Resources {
     /// Names, in the order of the amounts.
     pub(super) names: Vec<String>,

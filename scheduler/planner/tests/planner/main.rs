@@ -4,6 +4,7 @@
 
 mod brute;
 mod decisions;
+mod even;
 mod explanations;
 mod forms;
 mod hostile;

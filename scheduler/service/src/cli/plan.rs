@@ -38,6 +38,7 @@ impl PlanArguments {
                 Some((Goal::Drain { host: host.clone() }, common))
             }
             GoalArgument::Balance { common } => Some((Goal::Balance, common)),
+            GoalArgument::Even { common } => Some((Goal::Even, common)),
             GoalArgument::Reverse(_) | GoalArgument::Resume(_) => None,
         }
     }
@@ -62,6 +63,11 @@ enum GoalArgument {
     Reverse(TurnArguments),
     /// Plan for the goal of another plan again, from what is there now
     Resume(TurnArguments),
+    /// Make the hosts evenly used, by the weights in the policy's [even]
+    Even {
+        #[command(flatten)]
+        common: GoalArguments,
+    },
 }
 
 #[derive(Debug, clap::Args)]

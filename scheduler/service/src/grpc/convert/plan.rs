@@ -143,6 +143,7 @@ impl Wire for Goal {
             Self::Balance => v1::goal::Kind::Balance(v1::BalanceGoal {}),
             // The API has no name for it; the plan's own file tells it.
             Self::Restore { .. } => return v1::Goal { kind: None },
+            Self::Even => v1::goal::Kind::Even(v1::EvenGoal {}),
         };
         v1::Goal { kind: Some(kind) }
     }
@@ -153,6 +154,7 @@ impl Wire for Goal {
                 Ok(Self::Drain { host: name("goal.drain.host", &drain.host)? })
             }
             v1::goal::Kind::Balance(v1::BalanceGoal {}) => Ok(Self::Balance),
+            v1::goal::Kind::Even(v1::EvenGoal {}) => Ok(Self::Even),
         }
     }
 }
