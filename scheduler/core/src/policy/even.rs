@@ -54,7 +54,7 @@ pub struct EvenLoad {
 
 impl Default for Even {
     fn default() -> Self {
-        Self { cpu: 1.0, memory: 1.0, vcpus: 0.0, gain_min: 0.02, loads: Vec::new() }
+        Self { cpu: 1.0, memory: 1.0, vcpus: 0.0, gain_min: 0.0175, loads: Vec::new() }
     }
 }
 

@@ -111,7 +111,7 @@ fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Place) -> f64 {
     // A broken rule weighs more than anything else in so small a cluster.
     1e5 * after("rules_broken")
         + match goal {
-            Goal::Balance => {
+            Goal::Balance | Goal::Even => {
                 let factor = cluster.policy.balance.gain_factor;
                 after("contention_guest_seconds") + factor * after("migration_guest_seconds")
             }

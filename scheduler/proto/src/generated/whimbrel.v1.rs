@@ -260,7 +260,7 @@ pub struct Stall {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Goal {
     /// Exactly one must be set.
-    #[prost(oneof = "goal::Kind", tags = "1, 2")]
+    #[prost(oneof = "goal::Kind", tags = "1, 2, 9")]
     pub kind: ::core::option::Option<goal::Kind>,
 }
 /// Nested message and enum types in `Goal`.
@@ -274,6 +274,9 @@ pub mod goal {
         /// Relieve overloaded hosts where that pays.
         #[prost(message, tag = "2")]
         Balance(super::BalanceGoal),
+        /// Make the used parts of the hosts' resources even.
+        #[prost(message, tag = "9")]
+        Even(super::EvenGoal),
     }
 }
 /// Move every VM away from one host. The host itself is neither stopped nor changed.
@@ -286,6 +289,9 @@ pub struct DrainGoal {
 /// Relieve overloaded hosts where the gain pays for the moves.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BalanceGoal {}
+/// Make the used parts of the hosts' resources even, by the weights of the policy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EvenGoal {}
 /// Request of Plan.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PlanRequest {
