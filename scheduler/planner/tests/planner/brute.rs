@@ -124,7 +124,7 @@ fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Place) -> f64 {
                     + 1e9 * others as f64
             }
             // Not compared here.
-            Goal::Even | Goal::Restore { .. } => 0.0,
+            Goal::Restore { .. } => 0.0,
         }
 }
 

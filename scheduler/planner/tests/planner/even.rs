@@ -35,7 +35,8 @@ fn value(cluster: &Cluster, place: &Place) -> f64 {
     let even = &cluster.policy.even;
     let up: Vec<_> =
         cluster.snapshot.hosts.iter().filter(|(_, host)| host.state == HostState::Up).collect();
-    let deviation = |used: &dyn Fn(&whimbrel_core::Domain) -> f64, has: &dyn Fn(&whimbrel_core::Host) -> f64| {
+    let deviation = |used: &dyn Fn(&whimbrel_core::Domain) -> f64,
+                     has: &dyn Fn(&whimbrel_core::Host) -> f64| {
         let shares: Vec<f64> = up
             .iter()
             .map(|(id, host)| {
@@ -169,7 +170,10 @@ fn a_crowd_is_spread_and_an_even_cluster_is_left_alone() {
     let plan = crowded().plan(Goal::Even).unwrap();
     assert_eq!(plan.moves().count(), 4);
     assert_eq!(term(&plan.report.terms, "unevenness_score").1, 0.0);
-    assert!((term(&plan.report.terms, "cpu_deviation_share").0 - 0.6 * (2.0f64 / 9.0).sqrt()).abs() < 1e-9);
+    assert!(
+        (term(&plan.report.terms, "cpu_deviation_share").0 - 0.6 * (2.0f64 / 9.0).sqrt()).abs()
+            < 1e-9
+    );
     let mut even = Cluster::of(&HOSTS);
     for (index, name) in VMS.iter().enumerate() {
         even = even.vm(name, HOSTS[index % 4], 10, 1.0);

@@ -61,7 +61,7 @@ fn each_question_is_kept_once() {
 
 #[test]
 fn what_was_never_asked_is_told_apart() {
-    let other = MigrationSettings::default();
+    let other: &'static MigrationSettings = Box::leak(Box::default());
     let (_, input) = record(&crowded().request(drain("b")));
     let ask = |change: &dyn Fn(&mut MigrationRequest<'_>)| {
         let (answer, unanswered) = input.ask(|request| {
@@ -90,7 +90,7 @@ fn what_was_never_asked_is_told_apart() {
     };
     let path = told(ask(&|one| one.path_bandwidth = BytesPerSecond::mib(7)));
     assert!(path.contains("7 MiB/s") && path.contains("(hint: save the input again"), "{path}");
-    assert!(told(ask(&|one| one.settings = &other)).contains("other settings"));
+    assert!(told(ask(&|one| one.settings = other)).contains("other settings"));
     assert!(told(ask(&|one| one.seed += 1)).contains("another seed"));
     assert!(told(ask(&|one| one.sharing += 1)).contains("shared by 2"));
     let asked = &input.answers.first().unwrap().asked.vm;
