@@ -77,7 +77,7 @@ fn faults_of_ganetis_text_name_line_and_field() {
         ("|10|4|running", "|10|99999|running", &["line 6, vcpus", "1 to 4096"]),
         ("|Y|a||", "|Y|z||", &["line 6, node of \"v1\"", "\"z\" is not among the nodes"]),
         ("\nhtools", "htools", &["3 sections", "4 or 5"]),
-        ("htools:iextags:x\n", "t\n\n|1|2|3|4|5\n", &["line 10", "vcpu ratio"]),
+        ("htools:iextags:x\n", "t\n\n|1|2|3|400|5\n", &["line 10", "vcpu ratio"]),
     ];
     for (from, to, parts) in cases {
         assert!(GANETI.contains(from), "{from}");
