@@ -30,7 +30,7 @@ pub struct Answer {
 #[serde(rename_all = "kebab-case")]
 pub enum Told {
     /// A prediction.
-    Predicted(Prediction),
+    Predicted(Box<Prediction>),
     /// That no honest answer exists.
     Refused(PredictError),
 }
@@ -157,7 +157,7 @@ impl Predictor for Recorder<'_> {
         let same = kept.entry(asked.key()).or_default();
         if same.iter().all(|one| one.asked != asked) {
             let told = match &told {
-                Ok(prediction) => Told::Predicted(prediction.clone()),
+                Ok(prediction) => Told::Predicted(Box::new(prediction.clone())),
                 Err(error) => Told::Refused(error.clone()),
             };
             same.push(Answer { asked, told });
@@ -198,7 +198,7 @@ impl Predictor for Known<'_> {
         let asked = self.usual.question(request);
         let same = self.answers.get(&asked.key()).into_iter().flatten();
         match same.into_iter().find(|one| one.asked == asked).map(|one| &one.told) {
-            Some(Told::Predicted(prediction)) => return Ok(prediction.clone()),
+            Some(Told::Predicted(prediction)) => return Ok((**prediction).clone()),
             Some(Told::Refused(error)) => return Err(error.clone()),
             None => {}
         }

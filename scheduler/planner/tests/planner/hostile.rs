@@ -39,7 +39,7 @@ fn saved() -> String {
 /// The message about `text`, which must name a place and end with a hint.
 fn refused(text: &str, used: Option<&str>) -> String {
     let outcome = formats::read(text, used).and_then(formats::Read::input);
-    let error: FormatError = outcome.expect_err(text);
+    let error: FormatError = outcome.unwrap_err();
     let message = error.to_string();
     assert!(!error.place.is_empty() && message.contains(" (hint: "), "{message}");
     assert!(message.ends_with(')') && message.len() < 1000, "{message}");
@@ -174,7 +174,7 @@ fn mutated(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> String {
             0 => bytes.truncate(at),
             1 => bytes.insert(at.min(bytes.len()), *byte),
             2 if at < bytes.len() => {
-                bytes[at] = b"0123456789|-.?,\n\"{}[]eN"[usize::from(*byte) % 23]
+                bytes[at] = b"0123456789|-.?,\n\"{}[]eN"[usize::from(*byte) % 23];
             }
             _ => {
                 let part: Vec<u8> =
