@@ -77,7 +77,7 @@ pub(crate) const FIGURES: [Figure; 35] = [
     figure("planner_drain_milliseconds", "ms", Target::Open, Group::Timings),
     figure("place_p99_ms_1000_hosts", "ms", Target::Below(2.0), Group::Timings),
     figure("place_p99_ms_10000_hosts", "ms", Target::Below(20.0), Group::Timings),
-    figure("capacity_seconds_100_hosts", "s", Target::Below(1.0), Group::Timings),
+    figure("capacity_seconds_100_hosts", "s CPU", Target::Below(1.0), Group::Timings),
     figure("predict_microseconds", "us", Target::Below(1000.0), Group::Timings),
     figure("mode_search_milliseconds", "ms", Target::Below(100.0), Group::Timings),
     figure("planetlab_energy_kwh", "kWh", Target::Exactly(163.48), Group::Simulation),

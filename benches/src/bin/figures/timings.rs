@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use whimbrel_benches::{cluster::Cluster, fleet::Fleet, placing};
+use whimbrel_benches::{cluster::Cluster, cpu_time, fleet::Fleet, placing};
 use whimbrel_core::{Predictor, predict::MigrationRequest, telemetry::MigrationTrace};
 use whimbrel_datasets::{Campaign, CampaignSet};
 use whimbrel_models::{
@@ -55,8 +55,8 @@ fn places(found: &mut Found) -> Result<(), Box<dyn Error>> {
     let cluster = Cluster::new(100, 2500);
     let room = Room::new(&cluster.snapshot, &cluster.policy)?;
     let flavour = placing::flavour(4096, 2);
-    let counted = median(3, || drop(black_box(placing::count(&room, &flavour))));
-    found.put("capacity_seconds_100_hosts", counted.as_secs_f64());
+    let counted = cpu_time::seconds_each(3, || placing::count(&room, &flavour))?;
+    found.put("capacity_seconds_100_hosts", counted);
     Ok(())
 }
 

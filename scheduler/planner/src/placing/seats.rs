@@ -27,6 +27,8 @@ pub(super) struct Block {
 pub(super) enum Pick {
     /// The lowest score.
     Score,
+    /// The one that has the most free memory.
+    MostMemory,
     /// The one that keeps the least free memory.
     LeastMemory,
     /// The one that keeps the fewest free vCPUs.
@@ -37,6 +39,7 @@ impl Pick {
     fn host(self, trial: &Trial<'_>, item: &Item) -> Option<usize> {
         match self {
             Self::Score => trial.best(item).map(|(_, host)| host),
+            Self::MostMemory => trial.roomiest(item),
             Self::LeastMemory => trial.tightest(item, Scarce::Memory),
             Self::FewestVcpus => trial.tightest(item, Scarce::Vcpus),
         }

@@ -2,10 +2,11 @@
 //! left, by memory, vCPUs and rules, not by a sum. A sum says yes where a large guest finds only
 //! small holes.
 //!
-//! Guests are placed largest first, each where it leaves the least memory (and, where that fails,
-//! the fewest vCPUs); one that finds no host changes places with one that does. A way that is found
-//! is a proof. None found is no proof that there is none: the question is bin packing, and the
-//! answer errs on the side of caution.
+//! Guests are placed largest first, each on the roomiest host: new machines are packed into small
+//! holes, so that a way over large ones holds longest. One that finds no host changes places with
+//! one that does. Where that fails, guests are placed anew, each where it leaves the least memory,
+//! then where it leaves the fewest vCPUs. A way that is found is a proof. None found is no proof
+//! that there is none: the question is bin packing, and the answer errs on the side of caution.
 //!
 //! [`survives`] asks once; [`Survival`] keeps a way out for the loss of each host and looks again
 //! only where a change concerns it. One host is lost at a time.
@@ -183,8 +184,8 @@ fn restarts(room: &Room, lost: usize, before: Option<&Way>) -> Result<Way, Vec<S
     if let Some(before) = before {
         take_over(&mut trial, &blocks, &mut hosts, before);
     }
-    fill(&mut trial, &blocks, &mut hosts, Pick::LeastMemory);
-    for pick in [Pick::LeastMemory, Pick::FewestVcpus] {
+    fill(&mut trial, &blocks, &mut hosts, Pick::MostMemory);
+    for pick in [Pick::MostMemory, Pick::LeastMemory, Pick::FewestVcpus] {
         if hosts.iter().all(Option::is_some) {
             break;
         }

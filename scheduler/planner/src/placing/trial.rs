@@ -129,6 +129,17 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// The host with the most free memory of those that take `item`, the last of equals.
+    pub(super) fn roomiest(&self, item: &Item) -> Option<usize> {
+        let listed = self.room.by_free[0].range((item.size.memory, 0)..).rev();
+        let as_it_was = listed
+            .copied()
+            .find(|(_, host)| !self.came.contains_key(host) && self.takes(item, *host));
+        let changed = self.came.keys().filter(|&&host| self.takes(item, host));
+        let changed = changed.map(|&host| (self.free(host).0, host)).max();
+        as_it_was.into_iter().chain(changed).max().map(|(_, host)| host)
+    }
+
     /// The host that takes `item` and keeps the least of what is scarce: memory (`scarce` 0) or
     /// vCPUs (1). In the time of a few look-ups where the first hosts that are large enough do.
     pub(super) fn tightest(&self, item: &Item, scarce: Scarce) -> Option<usize> {
