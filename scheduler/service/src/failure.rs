@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use whimbrel_planner::placing::{PlacingFailure, RoomError};
+
 /// An error as a person or an API client sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -25,6 +27,23 @@ pub enum FailureKind {
     Conflict,
     /// Something that is needed does not answer or cannot be used.
     Unavailable,
+}
+
+impl From<PlacingFailure> for Failure {
+    /// What another state of the cluster would allow is no mistake of who asks.
+    fn from(failure: PlacingFailure) -> Self {
+        let kind = match &failure {
+            PlacingFailure::Room(RoomError::UnknownHost(_) | RoomError::UnknownVm(_)) => {
+                FailureKind::NotFound
+            }
+            PlacingFailure::NoHost(_)
+            | PlacingFailure::NoHosts
+            | PlacingFailure::NoHostUp(_)
+            | PlacingFailure::NoneFailed => FailureKind::Conflict,
+            _ => FailureKind::Invalid,
+        };
+        Self::new(kind, failure)
+    }
 }
 
 impl Failure {

@@ -302,6 +302,273 @@ pub struct PlanRequest {
     #[prost(uint64, tag = "2")]
     pub seed: u64,
 }
+/// Request of Place.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlaceRequest {
+    /// The new VMs.
+    #[prost(message, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<NewVm>,
+    /// Whether some may be left over; otherwise all get a host or none does.
+    #[prost(bool, tag = "2")]
+    pub as_many_as_fit: bool,
+}
+/// A VM that needs a host.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NewVm {
+    /// Its name, by which rules of the policy speak of it.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Virtual CPUs. Range 1..=4096.
+    #[prost(uint32, tag = "2")]
+    pub vcpus: u32,
+    /// Memory. Range 1 B..=1 PiB.
+    #[prost(uint64, tag = "3")]
+    pub memory_bytes: u64,
+    /// Cores that it is expected to keep busy; absent: half of its vCPUs. Range 0..=vcpus.
+    #[prost(double, optional, tag = "4")]
+    pub demand_cores: ::core::option::Option<f64>,
+    /// Hosts that it must not get, whatever the rules say.
+    #[prost(string, repeated, tag = "5")]
+    pub exclude_hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Response of Place.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlaceResponse {
+    /// VMs that got a host, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub placed: ::prost::alloc::vec::Vec<PlacedVm>,
+    /// VMs that got none, in the order of the request.
+    #[prost(message, repeated, tag = "2")]
+    pub unplaced: ::prost::alloc::vec::Vec<UnplacedVm>,
+}
+/// A VM that got a host.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlacedVm {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Its host.
+    #[prost(message, optional, tag = "2")]
+    pub on: ::core::option::Option<Candidate>,
+    /// The next best hosts, three at most.
+    #[prost(message, repeated, tag = "3")]
+    pub runners_up: ::prost::alloc::vec::Vec<Candidate>,
+    /// What the hosts say that do not take it.
+    #[prost(message, optional, tag = "4")]
+    pub refused: ::core::option::Option<Refused>,
+}
+/// A host for a VM, and how it would stand with it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Candidate {
+    /// The host.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// What the VM costs there: guest-seconds of slow-down over the policy's horizon, with what it
+    /// costs to break into free room. 0 or more; less is better.
+    #[prost(double, tag = "2")]
+    pub score_seconds: f64,
+    /// Busy cores over cores. 0 or more; above 1 guests wait.
+    #[prost(double, tag = "3")]
+    pub cpu_after: f64,
+    /// Memory that is left for guests.
+    #[prost(uint64, tag = "4")]
+    pub memory_left_bytes: u64,
+    /// vCPUs that are left for guests.
+    #[prost(uint64, tag = "5")]
+    pub vcpus_left: u64,
+}
+/// A VM that got no host.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnplacedVm {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Its memory.
+    #[prost(uint64, tag = "2")]
+    pub memory_bytes: u64,
+    /// Its vCPUs.
+    #[prost(uint64, tag = "3")]
+    pub vcpus: u64,
+    /// New VMs that a rule keeps together with it: all of them get one host or none does.
+    #[prost(string, repeated, tag = "4")]
+    pub together_with: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What the hosts say to it and those together with it.
+    #[prost(message, optional, tag = "5")]
+    pub refused: ::core::option::Option<Refused>,
+}
+/// Why hosts do not take a VM.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Refused {
+    /// Hosts for each reason, most first.
+    #[prost(message, repeated, tag = "1")]
+    pub reasons: ::prost::alloc::vec::Vec<RefusalCount>,
+    /// Hosts that only size kept away, the least missing first; three at most.
+    #[prost(message, repeated, tag = "2")]
+    pub nearest: ::prost::alloc::vec::Vec<NearMiss>,
+}
+/// Hosts with one reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusalCount {
+    /// The reason, for people.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// Hosts.
+    #[prost(uint64, tag = "2")]
+    pub hosts: u64,
+}
+/// A host that was too small by a little.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NearMiss {
+    /// The host.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Memory that it lacks.
+    #[prost(uint64, tag = "2")]
+    pub memory_short_bytes: u64,
+    /// vCPUs that it lacks.
+    #[prost(uint64, tag = "3")]
+    pub vcpus_short: u64,
+}
+/// Request of Capacity.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CapacityRequest {
+    /// The sizes.
+    #[prost(message, repeated, tag = "1")]
+    pub flavours: ::prost::alloc::vec::Vec<Flavour>,
+    /// All flavours together, in rounds of `times` of each; otherwise each on its own.
+    #[prost(bool, tag = "2")]
+    pub mixed: bool,
+    /// Whether the loss of any one host must be survived with all of them running.
+    #[prost(bool, tag = "3")]
+    pub survive_loss: bool,
+}
+/// A size of VMs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Flavour {
+    /// Its name, for the answer.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Virtual CPUs. Range 1..=4096.
+    #[prost(uint32, tag = "2")]
+    pub vcpus: u32,
+    /// Memory. Range 1 B..=1 PiB.
+    #[prost(uint64, tag = "3")]
+    pub memory_bytes: u64,
+    /// Cores that one is expected to keep busy; absent: half of its vCPUs. Range 0..=vcpus.
+    #[prost(double, optional, tag = "4")]
+    pub demand_cores: ::core::option::Option<f64>,
+    /// How many of it come in each round of a mix. Range 1..=1000000.
+    #[prost(uint32, tag = "5")]
+    pub times: u32,
+}
+/// Response of Capacity.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CapacityResponse {
+    /// One for a mix, otherwise one a flavour, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub capacities: ::prost::alloc::vec::Vec<Capacity>,
+}
+/// How many more fit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Capacity {
+    /// VMs of each flavour: all of them together in a mix.
+    #[prost(message, repeated, tag = "1")]
+    pub fits: ::prost::alloc::vec::Vec<FlavourFit>,
+    /// Whole rounds of the mix.
+    #[prost(uint64, tag = "2")]
+    pub rounds: u64,
+    /// Memory that would still be free on hosts that take guests.
+    #[prost(uint64, tag = "7")]
+    pub memory_left_bytes: u64,
+    /// vCPUs likewise.
+    #[prost(uint64, tag = "8")]
+    pub vcpus_left: u64,
+    /// Why there is not one more: exactly one is set.
+    #[prost(oneof = "capacity::Stop", tags = "3, 4, 5, 6")]
+    pub stop: ::core::option::Option<capacity::Stop>,
+}
+/// Nested message and enum types in `Capacity`.
+pub mod capacity {
+    /// Why there is not one more: exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Stop {
+        /// No host takes one more.
+        #[prost(message, tag = "3")]
+        Full(super::CapacityFull),
+        /// A host would, but then a loss would not be survived.
+        #[prost(message, tag = "4")]
+        LossNotSurvived(super::CapacityLoss),
+        /// Some losses are not survived as it is.
+        #[prost(message, tag = "5")]
+        UnsafeAlready(super::CapacityUnsafe),
+        /// A million fit; nobody counted on.
+        #[prost(message, tag = "6")]
+        Counted(super::CapacityCounted),
+    }
+}
+/// VMs of one flavour that fit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FlavourFit {
+    /// The flavour.
+    #[prost(string, tag = "1")]
+    pub flavour: ::prost::alloc::string::String,
+    /// VMs.
+    #[prost(uint64, tag = "2")]
+    pub more: u64,
+}
+/// No host takes one more.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CapacityFull {
+    /// Of this flavour.
+    #[prost(string, tag = "1")]
+    pub flavour: ::prost::alloc::string::String,
+    /// What the hosts say.
+    #[prost(message, optional, tag = "2")]
+    pub refused: ::core::option::Option<Refused>,
+}
+/// One more would leave a loss that is not survived.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CapacityLoss {
+    /// One more of this flavour.
+    #[prost(string, tag = "1")]
+    pub flavour: ::prost::alloc::string::String,
+    /// The loss.
+    #[prost(message, optional, tag = "2")]
+    pub loss: ::core::option::Option<Loss>,
+    /// Hosts that have room for one more.
+    #[prost(uint64, tag = "3")]
+    pub hosts: u64,
+}
+/// Losses that are not survived as it is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CapacityUnsafe {
+    /// The losses.
+    #[prost(message, repeated, tag = "1")]
+    pub losses: ::prost::alloc::vec::Vec<Loss>,
+}
+/// A million fit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CapacityCounted {}
+/// The loss of a host after which some VMs find no other.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Loss {
+    /// The host.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Its VMs that cannot be restarted.
+    #[prost(message, repeated, tag = "2")]
+    pub stranded: ::prost::alloc::vec::Vec<StrandedVm>,
+}
+/// A VM that cannot be restarted.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StrandedVm {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What the hosts say.
+    #[prost(message, optional, tag = "2")]
+    pub refused: ::core::option::Option<Refused>,
+}
 /// Response of Plan.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlanResponse {
@@ -1227,6 +1494,61 @@ pub mod scheduler_client {
                 .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Plan"));
             self.inner.unary(req, path, codec).await
         }
+        /// Finds hosts for new VMs: what each choice costs, the next best, and why not elsewhere.
+        ///
+        /// Changes nothing and reserves nothing: whoever asks twice without starting anything may get the
+        /// same room twice. Limits and hard rules of the policy hold, rules that name the new VMs too.
+        /// Refused with FAILED_PRECONDITION when all are wanted and some find no host; the message says
+        /// what the hosts lack.
+        pub async fn place(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlaceRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlaceResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/whimbrel.v1.Scheduler/Place",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Place"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts how many more VMs of given sizes fit, by placing them as Place would.
+        ///
+        /// Changes nothing. On request only as far as the loss of any one host is survived, which is
+        /// judged by placing the restarts.
+        pub async fn capacity(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CapacityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CapacityResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/whimbrel.v1.Scheduler/Capacity",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Capacity"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Checks a plan and runs it in the simulator, both on the present snapshot.
         ///
         /// Changes nothing. Plans nothing: what the plan leaves open is not filled in.
@@ -1431,6 +1753,27 @@ pub mod scheduler_server {
             &self,
             request: tonic::Request<super::PlanRequest>,
         ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status>;
+        /// Finds hosts for new VMs: what each choice costs, the next best, and why not elsewhere.
+        ///
+        /// Changes nothing and reserves nothing: whoever asks twice without starting anything may get the
+        /// same room twice. Limits and hard rules of the policy hold, rules that name the new VMs too.
+        /// Refused with FAILED_PRECONDITION when all are wanted and some find no host; the message says
+        /// what the hosts lack.
+        async fn place(
+            &self,
+            request: tonic::Request<super::PlaceRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlaceResponse>, tonic::Status>;
+        /// Counts how many more VMs of given sizes fit, by placing them as Place would.
+        ///
+        /// Changes nothing. On request only as far as the loss of any one host is survived, which is
+        /// judged by placing the restarts.
+        async fn capacity(
+            &self,
+            request: tonic::Request<super::CapacityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CapacityResponse>,
+            tonic::Status,
+        >;
         /// Checks a plan and runs it in the simulator, both on the present snapshot.
         ///
         /// Changes nothing. Plans nothing: what the plan leaves open is not filled in.
@@ -1692,6 +2035,94 @@ pub mod scheduler_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/whimbrel.v1.Scheduler/Place" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlaceSvc<T: Scheduler>(pub Arc<T>);
+                    impl<T: Scheduler> tonic::server::UnaryService<super::PlaceRequest>
+                    for PlaceSvc<T> {
+                        type Response = super::PlaceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlaceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scheduler>::place(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlaceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/whimbrel.v1.Scheduler/Capacity" => {
+                    #[allow(non_camel_case_types)]
+                    struct CapacitySvc<T: Scheduler>(pub Arc<T>);
+                    impl<
+                        T: Scheduler,
+                    > tonic::server::UnaryService<super::CapacityRequest>
+                    for CapacitySvc<T> {
+                        type Response = super::CapacityResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CapacityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scheduler>::capacity(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CapacitySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

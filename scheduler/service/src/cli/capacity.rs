@@ -5,7 +5,7 @@ use whimbrel_planner::placing::{self, Capacity, CapacityRequest, Flavour, Loss, 
 use super::{
     Common, Ending, Format,
     flavour::Size,
-    place::{failure, left, room},
+    place::{left, room},
     print_json,
     source::SourceArguments,
     table::table,
@@ -76,7 +76,7 @@ impl CapacityArguments {
 pub(super) fn run(common: &Common, own: &CapacityArguments) -> Result<Ending, Failure> {
     let request = own.asked()?;
     let room = room(common, &own.source)?;
-    show(common, &placing::capacity(&room, &request).map_err(failure)?)
+    show(common, &placing::capacity(&room, &request)?)
 }
 
 /// Prints the answers in the form that was asked for.

@@ -125,7 +125,9 @@ enum Verb {
     Plan(plan::PlanArguments),
     /// Write a planning input in another form, for other planners too; plans nothing
     ConvertInput(convert_input::ConvertArguments),
-    /// Find hosts for new domains: what each choice costs, and why not elsewhere; changes nothing
+    /// Find hosts for new domains; changes nothing
+    ///
+    /// Says what each choice costs, which hosts would be the next best, and what the others lack.
     Place(place::PlaceArguments),
     /// Find hosts for the domains of failed hosts, by priority; starts nothing
     Rescue(rescue::RescueArguments),

@@ -1,14 +1,12 @@
 //! `whimbrel place`: hosts for new domains; changes nothing.
 
 use whimbrel_core::{HostId, VmId, units::Bytes};
-use whimbrel_planner::placing::{
-    self, Batch, Candidate, NewVm, Placed, Placement, PlacingFailure, Room,
-};
+use whimbrel_planner::placing::{self, Batch, Candidate, NewVm, Placed, Placement, Room};
 
 use super::{
     Common, Ending, Format, flavour::Size, print_json, source::SourceArguments, table::table,
 };
-use crate::{Failure, failure::FailureKind, scene::Scene};
+use crate::{Failure, scene::Scene};
 
 /// Arguments of `place`.
 #[derive(Debug, clap::Args)]
@@ -61,7 +59,7 @@ impl PlaceArguments {
 pub(super) fn run(common: &Common, own: &PlaceArguments) -> Result<Ending, Failure> {
     let room = room(common, &own.source)?;
     let (vms, batch) = own.asked();
-    let placement = placing::place(&room, &vms, batch).map_err(failure)?;
+    let placement = placing::place(&room, &vms, batch)?;
     show(common, &placement)
 }
 
@@ -73,18 +71,6 @@ pub(super) fn room(common: &Common, source: &SourceArguments) -> Result<Room, Fa
 /// What is free on every host of `scene`.
 pub(super) fn room_of(scene: &Scene) -> Result<Room, Failure> {
     Room::new(&scene.situation.snapshot, scene.advisor.policy()).map_err(Failure::invalid)
-}
-
-/// A question without an answer: what another state of the cluster would allow is no mistake.
-pub(crate) fn failure(failure: PlacingFailure) -> Failure {
-    let kind = match &failure {
-        PlacingFailure::NoHost(_)
-        | PlacingFailure::NoHosts
-        | PlacingFailure::NoHostUp(_)
-        | PlacingFailure::NoneFailed => FailureKind::Conflict,
-        _ => FailureKind::Invalid,
-    };
-    Failure::new(kind, failure)
 }
 
 /// Prints the answer in the form that was asked for.

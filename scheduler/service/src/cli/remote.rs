@@ -13,7 +13,7 @@ use whimbrel_engine::Execution;
 use super::{
     Common, Ending, Format, Verb,
     apply::ApplyArguments,
-    executed, interrupt, inventory, plan, predict, print_json,
+    capacity, executed, interrupt, inventory, place, plan, predict, print_json,
     progress::Progress,
     proposal::{self, NoteJson},
     simulate,
@@ -114,14 +114,22 @@ pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending
             predict::show(common, &own.vm, client()?.predict(&own.vm, own.to.as_ref())?)
         }
         Verb::Plan(own) => planned(common, own, &client),
+        Verb::Place(own) => {
+            refuse_other_sources(&own.source)?;
+            let (vms, batch) = own.asked();
+            place::show(common, &client()?.place(&vms, batch)?)
+        }
+        Verb::Capacity(own) => {
+            refuse_other_sources(&own.source)?;
+            let request = own.asked()?;
+            capacity::show(common, &client()?.capacity(&request)?)
+        }
         Verb::Simulate(own) => simulated(common, own, &client),
         Verb::Apply(own) => applied(own, &client),
         Verb::Collect(_)
         | Verb::ConvertInput(_)
         | Verb::Forecast(_)
-        | Verb::Place(_)
         | Verb::Rescue(_)
-        | Verb::Capacity(_)
         | Verb::Report(_)
         | Verb::Demo(_)
         | Verb::Train(_)

@@ -7,7 +7,7 @@ use whimbrel_planner::placing::{self, Emergency, Rescue, RescueRequest};
 
 use super::{
     Common, Ending, Format,
-    place::{HEADS, cells, failure, room_of},
+    place::{HEADS, cells, room_of},
     print_json,
     source::SourceArguments,
     table::table,
@@ -64,7 +64,7 @@ pub(super) fn run(common: &Common, own: &RescueArguments) -> Result<Ending, Fail
     });
     let room = room_of(&scene)?;
     let request = RescueRequest { failed: own.failed.clone(), priorities, emergency };
-    let rescue = placing::rescue(&room, &request).map_err(failure)?;
+    let rescue = placing::rescue(&room, &request)?;
     match common.output {
         Format::Json => print_json(&rescue)?,
         Format::Table => print(&rescue),

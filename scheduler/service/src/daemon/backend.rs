@@ -15,6 +15,7 @@ use whimbrel_core::{
     check::{Note, Severity, passes},
 };
 use whimbrel_engine::Execution;
+use whimbrel_planner::placing::{self, Batch, Capacity, CapacityRequest, NewVm, Placement, Room};
 
 use super::{Board, Command, Past, Reply};
 use crate::{
@@ -79,6 +80,11 @@ impl Handle {
         Ok(self.past.situation(&*self.snapshot()?))
     }
 
+    /// What is free on every host now, under the policy that holds now.
+    fn room(&self) -> Result<Room, Failure> {
+        Room::new(&*self.snapshot()?, self.board.advisor().policy()).map_err(Failure::invalid)
+    }
+
     /// What must hold before the engine's thread is bothered, as for the local `apply`.
     fn gate(&self, plan: &Plan) -> Result<(), Failure> {
         let (id, advisor, situation) = (plan.id(), self.board.advisor(), self.situation()?);
@@ -127,6 +133,14 @@ impl Backend for Handle {
     fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
         let proposal = self.board.advisor().propose(&self.situation()?, goal.clone(), seed)?;
         Planned::try_from(&proposal)
+    }
+
+    fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure> {
+        placing::place(&self.room()?, vms, batch).map_err(Failure::from)
+    }
+
+    fn capacity(&self, request: &CapacityRequest) -> Result<Vec<Capacity>, Failure> {
+        placing::capacity(&self.room()?, request).map_err(Failure::from)
     }
 
     fn simulate(&self, plan_text: &str, seed: u64) -> Result<Simulated, Failure> {

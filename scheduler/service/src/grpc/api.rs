@@ -12,6 +12,7 @@ use tokio::{
 use tonic::{Request, Response, Status};
 use whimbrel_core::PlanId;
 use whimbrel_engine::Execution;
+use whimbrel_planner::placing::{Batch, CapacityRequest, NewVm};
 use whimbrel_proto::v1::{self, scheduler_server::Scheduler};
 
 use super::{
@@ -142,6 +143,26 @@ impl Scheduler for Api {
             notes: convert::to_list(&planned.findings),
             simulation: Some(planned.simulation.to_wire()),
         }))
+    }
+
+    async fn place(
+        &self,
+        request: Request<v1::PlaceRequest>,
+    ) -> Result<Response<v1::PlaceResponse>, Status> {
+        let v1::PlaceRequest { vms, as_many_as_fit } = request.into_inner();
+        let vms: Vec<NewVm> = convert::from_list(vms).map_err(bad_request)?;
+        let batch = if as_many_as_fit { Batch::AsManyAsFit } else { Batch::AllOrNothing };
+        let placement = self.compute(move |backend| backend.place(&vms, batch)).await?;
+        Ok(Response::new(placement.to_wire()))
+    }
+
+    async fn capacity(
+        &self,
+        request: Request<v1::CapacityRequest>,
+    ) -> Result<Response<v1::CapacityResponse>, Status> {
+        let request = CapacityRequest::from_wire(request.into_inner()).map_err(bad_request)?;
+        let capacities = self.compute(move |backend| backend.capacity(&request)).await?;
+        Ok(Response::new(v1::CapacityResponse { capacities: convert::to_list(&capacities) }))
     }
 
     async fn simulate(

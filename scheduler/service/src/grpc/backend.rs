@@ -10,6 +10,7 @@ use whimbrel_core::{
     units::{Bytes, Share, Span},
 };
 use whimbrel_engine::Execution;
+use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placement};
 
 use crate::{
     Failure,
@@ -38,6 +39,18 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`Failure`] when no plan can be made; a plan that the checker refuses is not an error.
     fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure>;
+
+    /// Finds hosts for new VMs. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] when all are wanted and some find none, or the question makes no sense.
+    fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure>;
+
+    /// Counts how many more VMs fit. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] when the question makes no sense or no host is up.
+    fn capacity(&self, request: &CapacityRequest) -> Result<Vec<Capacity>, Failure>;
 
     /// Checks the plan file `plan_text` and runs it in the simulator. Changes nothing.
     ///

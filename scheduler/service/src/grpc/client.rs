@@ -14,6 +14,7 @@ use tonic::{
 };
 use whimbrel_core::{Goal, HostId, PlanId, Prediction, Snapshot, VmId};
 use whimbrel_engine::Execution;
+use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placement};
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
 use super::{
@@ -96,6 +97,26 @@ impl Client {
     pub fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
         let request = v1::PlanRequest { goal: Some(goal.to_wire()), seed };
         convert::read_planned(self.wait(self.scheduler.clone().plan(request))?)
+    }
+
+    /// Has hosts found for new VMs. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure> {
+        let as_many_as_fit = batch == Batch::AsManyAsFit;
+        let request = v1::PlaceRequest { vms: convert::to_list(vms), as_many_as_fit };
+        let response = self.wait(self.scheduler.clone().place(request))?;
+        Placement::from_wire(response).map_err(Malformed::in_answer)
+    }
+
+    /// Has it counted how many more VMs fit. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn capacity(&self, request: &CapacityRequest) -> Result<Vec<Capacity>, Failure> {
+        let response = self.wait(self.scheduler.clone().capacity(request.to_wire()))?;
+        convert::from_list(response.capacities).map_err(Malformed::in_answer)
     }
 
     /// Has a plan file checked and run in the simulator. Changes nothing.

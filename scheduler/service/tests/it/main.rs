@@ -3,4 +3,6 @@
 //! Never here: what unit tests already show.
 
 #[cfg(test)]
+mod placing;
+#[cfg(test)]
 mod questions;

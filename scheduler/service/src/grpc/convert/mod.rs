@@ -12,6 +12,7 @@ use crate::Failure;
 
 mod inventory;
 mod operation;
+mod placing;
 mod plan;
 mod prediction;
 

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 use whimbrel_core::{
     Domain, DomainState, Goal, Host, HostId, HostState, MigrationSettings, Move, Plan, PlanId,
-    Prediction, Snapshot, VmId,
+    Policy, Prediction, Snapshot, VmId,
     check::{Note, Problem},
     cluster::{CompletedStats, DeltaCoding, DirtyReading, JobProgress},
     digest::Digest,
@@ -21,6 +21,7 @@ use whimbrel_core::{
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
 use whimbrel_engine::{Execution, MoveView};
+use whimbrel_planner::placing::{self, Batch, Capacity, CapacityRequest, NewVm, Placement, Room};
 
 use crate::{
     Failure, files,
@@ -228,6 +229,11 @@ impl Fake {
     }
 }
 
+/// What is free in the snapshot.
+pub(in super::super) fn room() -> Room {
+    Room::new(&snapshot(), &Policy::default()).unwrap()
+}
+
 impl Backend for Fake {
     fn inventory(&self) -> Result<Snapshot, Failure> {
         Ok(snapshot())
@@ -253,6 +259,14 @@ impl Backend for Fake {
             findings: vec![Finding::from(&note(goal))],
             simulation: SimulationSummary { seed, moves: 1, arrived: 1, ..Default::default() },
         })
+    }
+
+    fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure> {
+        placing::place(&room(), vms, batch).map_err(Failure::from)
+    }
+
+    fn capacity(&self, request: &CapacityRequest) -> Result<Vec<Capacity>, Failure> {
+        placing::capacity(&room(), request).map_err(Failure::from)
     }
 
     fn simulate(&self, plan_text: &str, seed: u64) -> Result<Simulated, Failure> {

@@ -10,7 +10,8 @@ use tonic::{
     Code,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
-use whimbrel_core::{Goal, PlanId, VmId, migration::MoveState};
+use whimbrel_core::{Goal, PlanId, VmId, migration::MoveState, units::Bytes};
+use whimbrel_planner::placing::{self, Batch, CapacityRequest, Flavour, NewVm};
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
 use super::{Client, Security, ServeOptions, Server, convert::Wire as _, status::HINT};
@@ -23,6 +24,38 @@ mod security;
 
 use fake::Fake;
 use harness::{Certificates, Running};
+
+fn flavours() -> Vec<Flavour> {
+    let flavour = |name: &str, mib, times| Flavour {
+        name: name.to_owned(),
+        vcpus: 1,
+        memory: Bytes::mib(mib),
+        demand_cores: Some(0.5),
+        times,
+    };
+    vec![flavour("small", 512, 3), flavour("large", 2048, 1)]
+}
+
+#[test]
+fn machines_without_a_host_are_refused_with_what_hosts_lack() {
+    let server = plain(Fake::default());
+    let large = NewVm {
+        name: VmId::new("new-1").unwrap(),
+        vcpus: 1,
+        memory: Bytes::mib(12 * 1024),
+        demand_cores: None,
+        exclude: Vec::new(),
+    };
+    let vms = [large.clone(), NewVm { name: VmId::new("new-2").unwrap(), ..large.clone() }];
+    let failure = server.client().place(&vms, Batch::AllOrNothing).unwrap_err();
+    assert!(failure.message.contains("memory short by"), "{failure:?}");
+    assert_eq!(failure.kind, FailureKind::Conflict);
+    let nobody = server.client().place(&[], Batch::AllOrNothing).unwrap_err();
+    assert_eq!(nobody.kind, FailureKind::Invalid);
+    let absurd = NewVm { memory: Bytes::new(u64::MAX), ..large };
+    let absurd = server.client().place(&[absurd], Batch::AllOrNothing).unwrap_err();
+    assert!(absurd.hint.is_some(), "{absurd:?}");
+}
 
 fn drain() -> Goal {
     Goal::Drain { host: fake::host("h1") }
@@ -53,6 +86,21 @@ fn every_verb_goes_there_and_back_over_mutual_tls() {
     assert_eq!(predictions, [(fake::host("h2"), fake::prediction())]);
     let to = fake::host("h9");
     assert_eq!(client.predict(&fake::vm(), Some(&to)).unwrap()[0].0, to);
+
+    let vms = [NewVm {
+        name: VmId::new("new-1").unwrap(),
+        vcpus: 2,
+        memory: Bytes::mib(1024),
+        demand_cores: None,
+        exclude: vec![fake::host("h1")],
+    }];
+    let placement = client.place(&vms, Batch::AllOrNothing).unwrap();
+    assert_eq!(placing::place(&fake::room(), &vms, Batch::AllOrNothing), Ok(placement));
+    for survive_loss in [true, false] {
+        let request = CapacityRequest { flavours: flavours(), mixed: true, survive_loss };
+        let counted = client.capacity(&request).unwrap();
+        assert_eq!(placing::capacity(&fake::room(), &request), Ok(counted));
+    }
 
     let planned = client.plan(&drain(), 7).unwrap();
     assert_eq!(planned.plan, fake::plan(&drain(), 7));
