@@ -75,11 +75,11 @@ pub fn explain(
         let known = told.context().view.vms.iter().position(|one| one.domain.vm == *vm);
         let index = known.ok_or_else(|| unknown(told.context(), vm))?;
         let mut explanation = told.one(index);
-        let alternatives = told.alternatives(index);
+        let alternatives = told.alternatives(index, usize::MAX);
         if !matches!(explanation.why, Why::NotAsked { .. }) {
             explanation.thresholds = told.case.thresholds(request, index, &alternatives);
         }
-        told.compare(index, &mut explanation, alternatives, usize::MAX);
+        told.compare(index, &mut explanation, alternatives);
         Ok(explanation)
     })
 }
@@ -99,7 +99,7 @@ pub fn explain_all(
             .filter(|&vm| !stays_only || told.moves[vm].is_empty());
         let all = vms.map(|vm| {
             let mut explanation = told.one(vm);
-            told.compare(vm, &mut explanation, told.alternatives(vm), FEW);
+            told.compare(vm, &mut explanation, told.alternatives(vm, FEW));
             explanation
         });
         Ok(all.collect())
@@ -216,19 +216,18 @@ impl<'a> Told<'a> {
         Why::Planned { reason: report::stay_reason(context, &self.case.end, vm, hot, moves) }
     }
 
-    /// Every other host; none for a VM that nobody may touch.
-    fn alternatives(&self, vm: usize) -> Vec<(usize, Alternative)> {
+    /// The best other hosts; none for a VM that nobody may touch.
+    fn alternatives(&self, vm: usize, most: usize) -> Vec<(usize, Alternative)> {
         let touchable = self.context().view.vms[vm].held.is_none();
-        if touchable { self.case.alternatives(vm) } else { Vec::new() }
+        if touchable { self.case.alternatives(vm, most) } else { Vec::new() }
     }
 
-    /// Adds the first `most` of `alternatives`, and the loads and the price that belong to the best.
+    /// Adds `alternatives`, and the loads and the price that belong to the best.
     fn compare(
         &self,
         vm: usize,
         explanation: &mut Explanation,
         alternatives: Vec<(usize, Alternative)>,
-        most: usize,
     ) {
         let (home, end) = (self.context().view.vms[vm].home, self.case.end.place[vm]);
         let possible = |one: &&(usize, Alternative)| matches!(one.1.answer, Answer::Possible(_));
@@ -239,9 +238,11 @@ impl<'a> Told<'a> {
         explanation.loads = hosts.into_iter().map(|host| self.case.load(host, vm, best)).collect();
         let to = if end == home { best } else { Some(end) };
         explanation.price = to.and_then(|to| self.case.price(vm, to));
-        explanation.left_out = alternatives.len().saturating_sub(most);
-        explanation.alternatives =
-            alternatives.into_iter().take(most).map(|(_, one)| one).collect();
+        let others = self.context().view.hosts.len().saturating_sub(1);
+        if !alternatives.is_empty() {
+            explanation.left_out = others.saturating_sub(alternatives.len());
+        }
+        explanation.alternatives = alternatives.into_iter().map(|(_, one)| one).collect();
     }
 }
 

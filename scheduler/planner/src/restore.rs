@@ -34,13 +34,14 @@ pub(crate) fn decide(
         match (vms.get(vm), hosts.get(host)) {
             (None, _) => cannot("the domain is not in the snapshot".to_owned()),
             (_, None) => cannot("the host is not in the snapshot".to_owned()),
-            (Some(&vm), Some(&host)) if place[vm] != host => match &view.vms[vm].held {
-                Some(held) => cannot(held.to_string()),
-                None => {
+            (Some(&vm), Some(&host)) if place[vm] != host => {
+                if let Some(held) = &view.vms[vm].held {
+                    cannot(held.to_string());
+                } else {
                     place[vm] = host;
                     moving.push(vm);
                 }
-            },
+            }
             (Some(_), Some(_)) => {}
         }
     }

@@ -25,11 +25,11 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Every host but the one where `vm` ends, best first.
-    pub(super) fn alternatives(&self, vm: usize) -> Vec<(usize, Alternative)> {
+    /// The `most` best hosts but the one where `vm` ends, best first.
+    pub(super) fn alternatives(&self, vm: usize, most: usize) -> Vec<(usize, Alternative)> {
         let view = self.context.view;
         let at = self.end.place[vm];
-        let mut all: Vec<(usize, Alternative)> = (0..view.hosts.len())
+        let mut all: Vec<(f64, usize, Answer)> = (0..view.hosts.len())
             .filter(|&host| host != at)
             .map(|host| {
                 let refused = self.refusals(vm, host);
@@ -38,12 +38,15 @@ impl Case<'_> {
                 } else {
                     Answer::Refused(refused)
                 };
-                let home = host == view.vms[vm].home;
-                (host, Alternative { host: view.hosts[host].id.clone(), home, answer })
+                (rank(&answer), host, answer)
             })
             .collect();
-        all.sort_by(|a, b| rank(&a.1.answer).total_cmp(&rank(&b.1.answer)).then(a.0.cmp(&b.0)));
-        all
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let named = all.into_iter().take(most).map(|(_, host, answer)| {
+            let home = host == view.vms[vm].home;
+            (host, Alternative { host: view.hosts[host].id.clone(), home, answer })
+        });
+        named.collect()
     }
 
     /// Everything that keeps `vm` from ending on `host`, the hardest to change first.

@@ -78,11 +78,11 @@ impl fmt::Display for HostLoad {
         let each = |text: &dyn Fn(LoadAt) -> String| -> String {
             all.iter().flatten().map(|load| text(*load)).collect::<Vec<_>>().join(" -> ")
         };
-        let part = |load: LoadAt| format!("{:.1}", load.cpu_cores);
+        let part = |load: LoadAt| format!("{:.2}", load.cpu_cores);
         let memory = |load: LoadAt| load.memory.human();
         let waits = |load: LoadAt| seconds(load.contention_seconds);
         let (host, cores) = (&self.host, self.cores);
-        write!(f, "    {host:<10} CPU {} of {cores:.1} cores", each(&part))?;
+        write!(f, "    {host:<10} CPU {} of {cores:.2} cores", each(&part))?;
         write!(f, ", memory {} of {}", each(&memory), self.memory_limit.human())?;
         write!(f, ", contention {}", each(&waits))
     }

@@ -179,14 +179,13 @@ impl<'a> Search<'a> {
         plan: &mut Plan,
     ) -> bool {
         let before = std::mem::replace(&mut changes[index], other);
-        match self.plan(changes) {
-            Some(better) => *plan = better,
-            None => {
-                changes[index] = before;
-                return false;
-            }
+        let helps = self.plan(changes);
+        if let Some(better) = helps {
+            *plan = better;
+            return true;
         }
-        true
+        changes[index] = before;
+        false
     }
 }
 

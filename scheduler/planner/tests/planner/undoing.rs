@@ -73,7 +73,7 @@ fn after_a_failed_move_the_goal_is_reached_from_what_is_there() {
     let again = half.plan(turned.goal).unwrap();
     assert_eq!(half.faults(&again), Vec::<String>::new());
     let moved: Vec<_> = again.moves().map(|(_, one)| one.vm.clone()).collect();
-    assert_eq!(moved, [failed.vm.clone()]);
+    assert_eq!(moved, std::slice::from_ref(&failed.vm));
 }
 
 #[test]

@@ -29,6 +29,9 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// An observation that was put up longer ago than this says that the engine's thread hangs.
 const PUT_UP_WITHIN: Duration = Duration::from_secs(30);
+/// Hosts times domains up to which a goal that cannot be met is answered with what to give up: that
+/// takes as long as dozens of plans, and a call is answered within a limit.
+const WAYS_OUT_MAX: usize = 20_000;
 /// Seed of what predictions draw; the API has none for them.
 const PREDICTION_SEED: u64 = 1;
 
@@ -131,8 +134,15 @@ impl Backend for Handle {
     }
 
     fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
-        let proposal = self.board.advisor().propose(&self.situation()?, goal.clone(), seed)?;
-        Planned::try_from(&proposal)
+        let (advisor, situation) = (self.board.advisor(), self.situation()?);
+        let size = situation.snapshot.hosts.len() * situation.snapshot.domains.len();
+        match advisor.propose(&situation, goal.clone(), seed) {
+            Ok(proposal) => Planned::try_from(&proposal),
+            Err(failure) if size <= WAYS_OUT_MAX => {
+                Err(advisor.with_ways_out(&situation, goal, seed, failure))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure> {
