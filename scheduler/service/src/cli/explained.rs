@@ -1,7 +1,7 @@
 //! `--explain` of a plan, for people: one VM in full, many in a table.
 
 use whimbrel_core::Plan;
-use whimbrel_planner::Explanation;
+use whimbrel_planner::{Explanation, explain::Alternative};
 
 use super::table::table;
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn print(asked: Option<&Asked>, told: &[Explanation], proposal: &Prop
             let mut rows = table(&heads);
             for one in told {
                 let goes = if one.moves() { one.end.to_string() } else { "stays".to_owned() };
-                let others: Vec<String> = one.alternatives.iter().map(|o| o.short()).collect();
+                let others: Vec<String> = one.alternatives.iter().map(Alternative::short).collect();
                 rows.add_row([
                     one.vm.to_string(),
                     one.home.to_string(),

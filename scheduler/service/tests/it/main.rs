@@ -5,4 +5,6 @@
 #[cfg(test)]
 mod placing;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod questions;
