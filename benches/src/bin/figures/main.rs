@@ -17,6 +17,7 @@ use crate::{
 mod child;
 mod demo;
 mod figure;
+mod hbal;
 mod lab;
 mod places;
 mod predictions;

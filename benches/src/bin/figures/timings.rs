@@ -20,7 +20,7 @@ use whimbrel_models::{
 };
 use whimbrel_planner::placing::Room;
 
-use crate::{figure::Found, places::Places};
+use crate::{figure::Found, hbal, places::Places};
 
 /// Cycles of the collection: the first ones have no rates to compute yet.
 const CYCLES_BEFORE: u64 = 2;
@@ -44,11 +44,13 @@ pub(crate) fn measure(places: &Places, found: &mut Found) -> Result<(), Box<dyn 
     whimbrel_planner::plan(&request)?;
     let plan = median(5, || drop(black_box(whimbrel_planner::plan(&request))));
     found.put("planner_drain_milliseconds", plan.as_secs_f64() * 1e3);
-    places(found)
+    new_machines(found)?;
+    // Last: where hbal is not here, the other figures have been found.
+    hbal::measure(found)
 }
 
 /// New machines in large clusters, and how many more a small one holds.
-fn places(found: &mut Found) -> Result<(), Box<dyn Error>> {
+fn new_machines(found: &mut Found) -> Result<(), Box<dyn Error>> {
     let p99 = |hosts| placing::place_each(hosts, 10 * hosts).map(|took| took.p99.as_secs_f64());
     found.put("place_p99_ms_1000_hosts", p99(1000)? * 1e3);
     found.put("place_p99_ms_10000_hosts", p99(10_000)? * 1e3);
