@@ -1,8 +1,9 @@
 //! The goal `even` beside Ganeti's hbal, on one made-up cluster and by hbal's own score.
 //!
-//! hbal is the program as Debian ships it; it reads the cluster in Ganeti's text form, with a file
-//! of dynamic use. Its weights are given to the planner: CPU load 1, free memory and memory load
-//! together 2, vCPUs by CPUs 1. hbal predicts nothing, so that no prediction is timed here either.
+//! The plan may have as many moves as hbal's and no more. hbal is the program as Debian ships it; it
+//! reads the cluster in Ganeti's text form, with a file of dynamic use. Its weights are given to
+//! the planner: CPU load 1, free memory and memory load together 2, vCPUs by CPUs 1. hbal predicts
+//! nothing, so that no prediction is timed here either.
 
 use std::{
     collections::BTreeMap,
@@ -54,7 +55,14 @@ impl Predictor for Second {
 }
 
 pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
-    let cluster = crowded();
+    let mut cluster = crowded();
+    let before = of_ended_children()?;
+    let its = hbal(&cluster, &cluster.snapshot.domains, &[])?;
+    let its_seconds = of_ended_children()?.saturating_sub(before).as_secs_f64();
+    let its_score: f64 =
+        after(&its, "Cluster score improved from ").ok_or("hbal improved nothing")?;
+    cluster.policy.limits.moves_max =
+        after(&its, "Solution length=").ok_or("hbal told no moves")?;
     let request = cluster.request(Goal::Even, &Second);
     let plan = whimbrel_planner::plan(&request)?;
     let seconds = seconds_each(TIMES, || whimbrel_planner::plan(&request))?;
@@ -65,17 +73,8 @@ pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
             domain.host = (*to).clone();
         }
     }
-    let before = of_ended_children()?;
-    let its = hbal(&cluster, &cluster.snapshot.domains, &[])?;
-    let its_seconds = of_ended_children()?.saturating_sub(before).as_secs_f64();
-    let its_moves: usize = after(&its, "Solution length=").ok_or("hbal told no moves")?;
-    let its_score: f64 =
-        after(&its, "Cluster score improved from ").ok_or("hbal improved nothing")?;
     let ours = hbal(&cluster, &end, &["-l", "0", "-e", ANY_SCORE])?;
     let our_score: f64 = after(&ours, "Initial score: ").ok_or("hbal told no score")?;
-    if moves.len() > its_moves {
-        return Err(format!("{} moves, hbal makes {its_moves}", moves.len()).into());
-    }
     found.put("hbal_cpu_ratio_20_hosts", its_seconds / seconds);
     found.put("hbal_score_ratio_20_hosts", our_score / its_score);
     Ok(())
