@@ -62,10 +62,13 @@ impl<'a> Tally<'a> {
     /// Lets `amount` go from `from` to `to`.
     pub(super) fn shift(&mut self, from: usize, to: usize, amount: &Amounts) {
         (self.sum, self.squares) = self.sums_after(from, to, amount);
-        for k in 0..RESOURCES_MAX {
-            self.shares[from][k] -= amount[k] * self.resources.inverse[from][k];
-            self.shares[to][k] += amount[k] * self.resources.inverse[to][k];
-        }
+        let add = |shares: &mut Amounts, inverse: &Amounts, times: f64| {
+            for ((share, amount), inverse) in shares.iter_mut().zip(amount).zip(inverse) {
+                *share += times * amount * inverse;
+            }
+        };
+        add(&mut self.shares[from], &self.resources.inverse[from], -1.0);
+        add(&mut self.shares[to], &self.resources.inverse[to], 1.0);
     }
 
     #[inline]
@@ -83,11 +86,9 @@ impl<'a> Tally<'a> {
 
     /// The standard deviation of each resource's used part over the hosts.
     pub(super) fn deviations(&self) -> Amounts {
-        let mut deviations = [0.0; RESOURCES_MAX];
-        for k in 0..RESOURCES_MAX {
+        std::array::from_fn(|k| {
             let scaled = self.count * self.squares[k] - self.sum[k] * self.sum[k];
-            deviations[k] = scaled.max(0.0).sqrt() / self.count.max(1.0);
-        }
-        deviations
+            scaled.max(0.0).sqrt() / self.count.max(1.0)
+        })
     }
 }

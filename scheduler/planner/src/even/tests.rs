@@ -26,8 +26,11 @@ fn resources() -> impl Strategy<Value = Resources> {
 fn shares(resources: &Resources, place: &[usize]) -> Vec<Amounts> {
     let mut shares = vec![[0.0; RESOURCES_MAX]; HOSTS];
     for (vm, &host) in place.iter().enumerate() {
-        for k in 0..RESOURCES_MAX {
-            shares[host][k] += resources.used[vm][k] * resources.inverse[host][k];
+        let inverse = &resources.inverse[host];
+        for ((share, used), inverse) in
+            shares[host].iter_mut().zip(&resources.used[vm]).zip(inverse)
+        {
+            *share += used * inverse;
         }
     }
     shares

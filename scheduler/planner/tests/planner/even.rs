@@ -147,7 +147,7 @@ proptest! {
         for (_, one) in plan.moves() {
             if let Reason::EvensOut { gain, gain_min } = one.reason {
                 prop_assert!(gain >= gain_min - 1e-6, "{gain} {gain_min}");
-                prop_assert_eq!(gain_min, cluster.policy.even.gain_min);
+                prop_assert!((gain_min - cluster.policy.even.gain_min).abs() < 1e-12);
             }
         }
         let (before, after) = term(&plan.report.terms, "unevenness_score");
@@ -169,7 +169,7 @@ fn crowded() -> Cluster {
 fn a_crowd_is_spread_and_an_even_cluster_is_left_alone() {
     let plan = crowded().plan(Goal::Even).unwrap();
     assert_eq!(plan.moves().count(), 4);
-    assert_eq!(term(&plan.report.terms, "unevenness_score").1, 0.0);
+    assert!(term(&plan.report.terms, "unevenness_score").1 < 1e-6);
     assert!(
         (term(&plan.report.terms, "cpu_deviation_share").0 - 0.6 * (2.0f64 / 9.0).sqrt()).abs()
             < 1e-9
