@@ -67,7 +67,7 @@ impl Cluster {
 
     /// To empty the first host.
     pub fn drain() -> Goal {
-        Goal::Drain { host: host_id(0) }
+        Goal::drain(host_id(0))
     }
 
     /// A request to plan for `goal`.
@@ -140,6 +140,7 @@ impl Cluster {
             gap: None,
             makespan: Span::ZERO,
             terms: Vec::new(),
+            remarks: Vec::new(),
         };
         let at_once = AtOnce { per_host: 2, total: u32::MAX };
         Ok(Plan::seal(Self::drain(), parent, report, (at_once, moves), Vec::new()))

@@ -20,6 +20,7 @@ use crate::{
 
 mod note;
 mod presence;
+mod reserve;
 
 pub use note::{Note, Problem, Severity};
 use presence::Presence;
@@ -43,6 +44,7 @@ pub fn check(
     let mut replay = Replay::new(snapshot, policy)?;
     replay.parents(plan, now);
     let before = replay.broken_rules();
+    let stranded = reserve::stranded(&replay, &BTreeSet::new());
     replay.at_once(plan);
     let presence = Presence::new(plan, &replay.place);
     for (index, one) in plan.moves.iter().enumerate() {
@@ -56,6 +58,7 @@ pub fn check(
         }
     }
     replay.end(plan, &before);
+    reserve::judge(&mut replay, plan, &stranded);
     Ok(replay.notes)
 }
 
@@ -253,7 +256,7 @@ impl<'a> Replay<'a> {
         if count > limit {
             self.note("plan", Problem::TooManyMoves { count, limit });
         }
-        if let Goal::Drain { host } = &plan.goal {
+        if let Goal::Drain { host, .. } = &plan.goal {
             let left = self.place.values().filter(|place| **place == host).count();
             if left > 0 {
                 self.note(host, Problem::NotDrained { left });

@@ -18,10 +18,14 @@ use crate::{
     units::{Span, Timestamp},
 };
 
+mod flavour;
 mod reason;
+mod remark;
 mod timing;
 
+pub use flavour::{Flavour, FlavourError};
 pub use reason::{Reason, Term};
+pub use remark::{Exposed, Late, Remark};
 
 /// The plan format that this version writes and reads.
 pub const FORMAT: u32 = 2;
@@ -34,6 +38,14 @@ pub enum Goal {
     Drain {
         /// The host to empty.
         host: HostId,
+        /// When the last VM is to have left, from the moment of planning; none where there is no
+        /// hurry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Span>,
+        /// Whether a plan that misses the deadline is refused; otherwise it says what would be
+        /// late.
+        #[serde(default, skip_serializing_if = "is_false")]
+        strict: bool,
     },
     /// Relieve overloaded hosts where that pays.
     Balance,
@@ -44,6 +56,27 @@ pub enum Goal {
         /// Where each is to be at the end.
         places: BTreeMap<VmId, HostId>,
     },
+    /// Make room for VMs that do not run yet, by the fewest and cheapest moves.
+    Defragment {
+        /// What room is wanted for; empty for as many as possible of the size of the largest VM
+        /// present.
+        #[serde(default)]
+        flavours: Vec<Flavour>,
+    },
+    /// Empty as many hosts as pays, so that they may be switched off.
+    Powersave,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Goal {
+    /// Empties `host`, without a deadline.
+    pub fn drain(host: HostId) -> Self {
+        Self::Drain { host, deadline: None, strict: false }
+    }
 }
 
 /// Moves in order, with reasons and parents.
@@ -96,6 +129,9 @@ pub struct PlanReport {
     pub makespan: Span,
     /// The objective's terms in their order of weight.
     pub terms: Vec<Term>,
+    /// What the operator should know beyond the moves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 /// How many moves of a plan may run at one time.
@@ -184,6 +220,14 @@ impl Plan {
         plan
     }
 
+    /// With `remarks`, sealed anew.
+    #[must_use]
+    pub fn remarked(mut self, remarks: Vec<Remark>) -> Self {
+        self.report.remarks = remarks;
+        self.digest = self.computed_digest();
+        self
+    }
+
     fn computed_digest(&self) -> Digest {
         let schedule = (&self.at_once, &self.moves);
         Digest::of(&(self.format, &self.goal, &self.parent, &self.report, schedule, &self.stays))
@@ -229,10 +273,19 @@ impl Plan {
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Drain { host } => write!(f, "drain {host}"),
+            Self::Drain { host, deadline: None, .. } => write!(f, "drain {host}"),
+            Self::Drain { host, deadline: Some(deadline), .. } => {
+                write!(f, "drain {host} within {}", deadline.human())
+            }
             Self::Balance => f.write_str("balance"),
             Self::Even => f.write_str("even"),
             Self::Restore { places } => write!(f, "restore {} domains", places.len()),
+            Self::Defragment { flavours } if flavours.is_empty() => f.write_str("defragment"),
+            Self::Defragment { flavours } => {
+                let wanted: Vec<String> = flavours.iter().map(ToString::to_string).collect();
+                write!(f, "defragment for {}", wanted.join(" and "))
+            }
+            Self::Powersave => f.write_str("powersave"),
         }
     }
 }

@@ -15,9 +15,11 @@ use crate::{
 
 mod contradiction;
 mod even;
+mod powersave;
 
 pub use contradiction::Contradiction;
 pub use even::{Even, EvenLoad, LOADS_MAX};
+pub use powersave::Powersave;
 
 /// The operator's intent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Policy {
     pub balance: Balance,
     /// What is to be even, for the goal of that name.
     pub even: Even,
+    /// When a host is worth emptying, and what stays on.
+    pub powersave: Powersave,
     /// Rules about which VM may be where.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
@@ -54,6 +58,9 @@ pub struct Limits {
     pub snapshot_age_max: Span,
     /// Bandwidth that a path is assumed to carry until migrations over it were measured.
     pub path_bandwidth: BytesPerSecond,
+    /// Hosts that may fail at one time with every VM of theirs finding a place on the others.
+    /// Range 0..=3; 0, the default, keeps no reserve.
+    pub host_failures: u32,
 }
 
 /// When balancing is worth a move.
@@ -178,6 +185,7 @@ impl Default for Policy {
             },
             balance: Balance::default(),
             even: Even::default(),
+            powersave: Powersave::default(),
             rules: Vec::new(),
         }
     }
@@ -195,6 +203,7 @@ impl Default for Limits {
             migrations_total: 4,
             snapshot_age_max: Span::from_seconds(600),
             path_bandwidth: BytesPerSecond::mib(100),
+            host_failures: 0,
         }
     }
 }
@@ -284,6 +293,8 @@ impl Policy {
             f64::MAX,
             "1 KiB/s or more",
         )?;
+        in_range("limits.host_failures", limits.host_failures.into(), 0.0, 3.0, "0 to 3")?;
+        self.powersave.check_ranges()?;
         in_range(
             "balance.horizon",
             balance.horizon.as_seconds_f64(),

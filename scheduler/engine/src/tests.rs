@@ -202,11 +202,12 @@ fn plan_in(mode: Mode) -> Plan {
         gap: None,
         makespan: Span::from_seconds(6),
         terms: Vec::new(),
+        remarks: Vec::new(),
     };
     let second = Move { after: vec![0], ..one_move(mode, "b", "h3") };
     let moves = vec![one_move(mode, "a", "h2"), second];
     let at_once = AtOnce { per_host: 2, total: 2 };
-    Plan::seal(Goal::Drain { host: host("h1") }, parent, report, (at_once, moves), Vec::new())
+    Plan::seal(Goal::drain(host("h1")), parent, report, (at_once, moves), Vec::new())
 }
 
 fn plan() -> Plan {

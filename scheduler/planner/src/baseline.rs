@@ -42,12 +42,12 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         let mut script =
             Script { context, now: context.start.clone(), steps: Vec::new(), stays: Vec::new() };
         match &request.goal {
-            Goal::Drain { host } => {
+            Goal::Drain { host, .. } => {
                 script.drain(context.view.hosts.iter().position(|h| h.id == host));
             }
             Goal::Balance | Goal::Even => script.balance(),
-            // No script brings back what another has done.
-            Goal::Restore { .. } => {}
+            // Nobody does these by hand in a way that could be told in a line.
+            Goal::Restore { .. } | Goal::Defragment { .. } | Goal::Powersave => {}
         }
         let Script { now: end, steps, stays, .. } = script;
         let decision = Decision {
@@ -59,7 +59,9 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         report::seal(request, context, decision, stays, |step| match &request.goal {
             Goal::Drain { .. } => Reason::HostDrained,
             Goal::Restore { .. } => Reason::Restored,
-            Goal::Balance | Goal::Even => report::relieves(context, &end, step.vm),
+            Goal::Balance | Goal::Even | Goal::Defragment { .. } | Goal::Powersave => {
+                report::relieves(context, &end, step.vm)
+            }
         })
     })
 }

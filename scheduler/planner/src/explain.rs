@@ -251,7 +251,7 @@ fn scope(context: &Context<'_>, goal: &Goal) -> Scope {
     let view = context.view;
     let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
     match goal {
-        Goal::Drain { host } => {
+        Goal::Drain { host, .. } => {
             let must_leave = view.hosts.iter().position(|one| one.id == host);
             Scope { movable, must_leave, price_factor: 1.0 }
         }

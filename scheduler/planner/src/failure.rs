@@ -6,7 +6,7 @@ use thiserror::Error;
 use whimbrel_core::{
     cluster::PlacementError,
     ids::{HostId, VmId},
-    plan::Reason,
+    plan::{Exposed, FlavourError, Reason, Remark},
     policy::{Contradiction, RangeError},
     predict::PredictError,
     units::{Bytes, Share, Span},
@@ -158,6 +158,61 @@ pub enum PlanFailure {
         /// The policy's limit.
         limit: usize,
     },
+    /// The plan would leave fewer VMs with a place after a failure than now have one.
+    #[error(
+        "{goal} would break N+{failures}: after {} VMs would find no place, {} now \
+         (hint: free memory on other hosts, add a host or lower limits.host_failures)",
+        cases(*after), cases(*before)
+    )]
+    Reserve {
+        /// What was asked for.
+        goal: String,
+        /// Hosts that may fail by the policy.
+        failures: u32,
+        /// As things stand.
+        before: Exposed,
+        /// At the end of the best plan.
+        after: Exposed,
+    },
+    /// What room is wanted for can be no VM.
+    #[error(transparent)]
+    Flavour(#[from] FlavourError),
+    /// A VM of the size is wanted that is larger than any host.
+    #[error(
+        "no host is large enough for {flavour}, even empty: the largest that is up gives \
+         VMs {} and {vcpus} vCPUs (hint: ask for a smaller size or add a larger host)",
+        memory.human()
+    )]
+    FlavourTooLarge {
+        /// The size.
+        flavour: String,
+        /// Most memory that a host gives VMs.
+        memory: Bytes,
+        /// Most vCPUs that a host gives VMs.
+        vcpus: u64,
+    },
+    /// There is no room for all that is wanted, whatever is moved, or none was found.
+    #[error(
+        "no room for {wanted}: {found} of them fit at best, no placement has room for more than \
+         {most}; in the way: {obstacles} (hint: ask for {found}, add a host or lower \
+         limits.memory_reserve)"
+    )]
+    NoRoomFor {
+        /// What was asked for.
+        wanted: String,
+        /// How many of them the search found room for.
+        found: u32,
+        /// How many have room by the sums of all hosts.
+        most: u32,
+        /// What stands in the way.
+        obstacles: String,
+    },
+    /// The host cannot be empty in time, and the operator wants nothing less.
+    #[error("the drain {0}")]
+    Deadline(
+        /// What would be late.
+        Remark,
+    ),
     /// A move must be predicted to be planned.
     #[error(transparent)]
     Predict(#[from] PredictError),
@@ -229,6 +284,10 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} can go nowhere ({})", self.vm, self.by)
     }
+}
+
+fn cases(exposed: Exposed) -> String {
+    format!("{} failures {}", exposed.cases, exposed.vms)
 }
 
 pub(crate) fn joined(items: &[impl fmt::Display]) -> String {

@@ -20,7 +20,7 @@
 
 use whimbrel_core::{
     cluster::Snapshot,
-    plan::{Goal, Plan},
+    plan::{Goal, Plan, Remark},
     policy::Policy,
     predict::Predictor,
     units::Timestamp,
@@ -30,6 +30,7 @@ pub mod baseline;
 mod compare;
 mod contention;
 mod costs;
+mod deadline;
 mod even;
 pub mod explain;
 mod failure;
@@ -38,9 +39,11 @@ mod goal;
 pub mod input;
 mod options;
 mod ordering;
+mod packing;
 pub mod placing;
 pub mod relaxation;
 mod report;
+mod reserve;
 mod restore;
 mod scope;
 mod search;
@@ -53,7 +56,9 @@ pub use explain::{Explanation, explain, explain_all};
 pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled};
 pub use relaxation::ways_out;
 
-use crate::{contention::Contention, costs::Costs, scope::Context, view::Occupancy};
+use crate::{
+    contention::Contention, costs::Costs, scope::Context, search::Decision, view::Occupancy,
+};
 
 /// What to plan for. Everything that the plan may depend on is in here.
 pub struct PlanRequest<'a> {
@@ -78,24 +83,41 @@ pub struct PlanRequest<'a> {
 /// the way.
 pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
     study(request, |context| {
-        let decision = match &request.goal {
-            Goal::Drain { host } => {
-                let known = context.view.hosts.iter().position(|one| one.id == host);
-                goal::drain(context, known.unwrap_or_default())?
-            }
-            Goal::Balance => goal::balance(context)?,
-            Goal::Even => return even::plan(request, context),
-            Goal::Restore { places } => restore::decide(context, places)?,
-        };
+        if request.goal == Goal::Even {
+            return even::plan(request, context);
+        }
+        let (decision, remarks) = decide(request, context)?;
         let end = Occupancy::new(context.view, &decision.place);
         let stays = match &request.goal {
-            Goal::Drain { .. } | Goal::Restore { .. } => Vec::new(),
             Goal::Balance | Goal::Even => report::balance_stays(context, &end),
+            Goal::Drain { .. }
+            | Goal::Restore { .. }
+            | Goal::Defragment { .. }
+            | Goal::Powersave => Vec::new(),
         };
-        report::seal(request, context, decision, stays, |step| {
+        let plan = report::seal(request, context, decision, stays, |step| {
             report::reason(context, &request.goal, &end, step)
-        })
+        })?;
+        deadline::judged(plan, remarks)
     })
+}
+
+/// What moves, and what is to be said of it.
+fn decide(
+    request: &PlanRequest<'_>,
+    context: &Context<'_>,
+) -> Result<(Decision, Vec<Remark>), PlanFailure> {
+    let decision = match &request.goal {
+        Goal::Drain { host, .. } => {
+            let known = context.view.hosts.iter().position(|one| one.id == host);
+            goal::drain(context, known.unwrap_or_default())?
+        }
+        Goal::Balance | Goal::Even => goal::balance(context)?,
+        Goal::Restore { places } => restore::decide(context, places)?,
+        Goal::Defragment { flavours } => return packing::defragment(request, context, flavours),
+        Goal::Powersave => return packing::powersave(context),
+    };
+    packing::keep(context, &request.goal, decision)
 }
 
 /// Validates the request and hands everything that a search reads to `work`.

@@ -85,14 +85,10 @@ pub(crate) fn one_by_one(context: &Context<'_>, steps: Vec<Step>) -> Vec<Schedul
     let mut moves: Vec<Scheduled> = Vec::with_capacity(steps.len());
     for step in steps {
         let after = u32::try_from(moves.len()).ok().and_then(|place| place.checked_sub(1));
-        let lasts = duration(context, &step);
-        moves.push(Scheduled {
-            step,
-            after: after.into_iter().collect(),
-            begins: clock,
-            sharing: 1,
-        });
-        clock += lasts;
+        let ends = clock + duration(context, &step);
+        let after = after.into_iter().collect();
+        moves.push(Scheduled { step, after, begins: clock, ends, sharing: 1 });
+        clock = ends;
     }
     moves
 }

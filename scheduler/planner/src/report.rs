@@ -50,7 +50,7 @@ pub(crate) fn seal(
         policy: Digest::of(request.policy),
         seed: request.seed,
     };
-    let report = PlanReport { found_by, gap, makespan, terms };
+    let report = PlanReport { found_by, gap, makespan, terms, remarks: Vec::new() };
     Ok(Plan::seal(request.goal.clone(), parent, report, (at_once, moves), stays))
 }
 
@@ -60,7 +60,7 @@ fn one_move(
     reason: Reason,
 ) -> Result<Move, PlanFailure> {
     let view = context.view;
-    let Scheduled { step, after, begins, sharing } = scheduled;
+    let Scheduled { step, after, begins, sharing, .. } = scheduled;
     let domain = view.vms[step.vm].domain;
     let expected = context.costs.expected(step.vm, (step.from, step.to), sharing);
     let predicted = (*expected).clone()?;
@@ -85,7 +85,7 @@ pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: 
     if step.bounce {
         return Reason::MakesRoom { host: view.hosts[step.from].id.clone() };
     }
-    if let Goal::Drain { host } = goal {
+    if let Goal::Drain { host, .. } = goal {
         return if view.hosts[home].id == host {
             Reason::HostDrained
         } else {
@@ -94,6 +94,11 @@ pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: 
     }
     if matches!(goal, Goal::Restore { .. }) {
         return Reason::Restored;
+    }
+    if let Goal::Powersave | Goal::Defragment { .. } = goal {
+        let emptied = *goal == Goal::Powersave && !end.place.contains(&home);
+        let host = view.hosts[home].id.clone();
+        return if emptied { Reason::HostDrained } else { Reason::MakesRoom { host } };
     }
     let mended = || {
         let groups = view.together.iter().filter(|group| group.vms.contains(&step.vm));

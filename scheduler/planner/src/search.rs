@@ -208,7 +208,7 @@ fn detour_seconds(context: &Context<'_>, place: &[usize], moves: &[Scheduled]) -
 }
 
 /// Relative distance of `value` to `bound`, 0 or more, to six digits.
-fn gap(value: f64, bound: f64) -> f64 {
+pub(crate) fn gap(value: f64, bound: f64) -> f64 {
     let distance = (value - bound).max(0.0);
     if distance < 1e-6 {
         return 0.0;

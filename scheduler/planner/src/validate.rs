@@ -27,7 +27,7 @@ pub(crate) fn view<'a>(request: &PlanRequest<'a>) -> Result<View<'a>, PlanFailur
     if !contradictions.is_empty() {
         return Err(PlanFailure::Contradictions(contradictions));
     }
-    if let Goal::Drain { host } = &request.goal {
+    if let Goal::Drain { host, .. } = &request.goal {
         goal_host(request, host)?;
         some_target(snapshot, host)?;
     }

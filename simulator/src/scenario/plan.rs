@@ -73,6 +73,7 @@ impl Scenario {
             gap: None,
             makespan: Span::ZERO,
             terms: Vec::new(),
+            remarks: Vec::new(),
         };
         Plan::seal(Goal::Balance, parent, report, (AT_ONCE, planned), Vec::new())
     }

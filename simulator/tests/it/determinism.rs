@@ -67,7 +67,7 @@ fn looking_at_a_cluster_does_not_change_it() {
 fn bands_span_their_seeds() {
     let scenario = scenario(DRAIN);
     let snapshot = scenario.snapshot();
-    let goal = whimbrel_core::Goal::Drain { host: "h1".parse().unwrap() };
+    let goal = whimbrel_core::Goal::drain("h1".parse().unwrap());
     let plan = first_fit(&snapshot, &goal).unwrap();
     let options = scenario.options();
     let bands = simulate_many(&plan, &snapshot, &options, 0..10).unwrap();

@@ -228,9 +228,14 @@ fn single_move(
         settings,
         predicted,
     };
-    let report =
-        PlanReport { found_by: "drawn".to_owned(), gap: None, makespan, terms: Vec::new() };
-    let goal = Goal::Drain { host: domain.host.clone() };
+    let report = PlanReport {
+        found_by: "drawn".to_owned(),
+        gap: None,
+        makespan,
+        terms: Vec::new(),
+        remarks: Vec::new(),
+    };
+    let goal = Goal::drain(domain.host.clone());
     let at_once = AtOnce { per_host: 1, total: 1 };
     Ok(Plan::seal(goal, parent, report, (at_once, vec![one]), Vec::new()))
 }

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [file, options @ ..] = arguments else {
-        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even] [--gain-min SHARE] [--moves-max N] [--capacity MIB,VCPUS [--one-by-one]]".into());
+        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even|powersave] [--host-failures COUNT] [--reserve-may-sleep] [--gain-min SHARE] [--moves-max N] [--capacity MIB,VCPUS [--one-by-one]]".into());
     };
     let text = fs::read_to_string(file)?;
     let used = fs::read_to_string(format!("{file}.dynu")).ok();
@@ -45,6 +45,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         let at = options.iter().position(|option| option == name)?;
         options.get(at + 1)
     };
+    if let Some(count) = option("--host-failures") {
+        input.policy.limits.host_failures = count.parse()?;
+    }
+    input.policy.powersave.reserve_may_sleep =
+        options.iter().any(|option| option == "--reserve-may-sleep");
     if let Some(text) = option("--evenness") {
         let (cpu, memory) = text.split_once(',').ok_or("--evenness takes CPU,MEMORY")?;
         input.policy.balance.cpu_evenness = Share::clamped(cpu.parse()?);
@@ -59,7 +64,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
             input.goal = Goal::Even;
             input.policy.even = even::as_hbal(&text)?;
         }
-        Some(other) => return Err(format!("--goal takes even, not {other}").into()),
+        Some("powersave") => input.goal = Goal::Powersave,
+        Some(other) => return Err(format!("--goal {other}: even or powersave").into()),
     }
     if let Some(share) = option("--gain-min") {
         input.policy.even.gain_min = share.parse()?;
@@ -95,6 +101,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "moves": plan.moves().count(),
         "score_before": score.map(|score| score.before),
         "score_after": score.map(|score| score.after),
+        "remarks": plan.report.remarks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "checker_passes": check::passes(&notes),
     });
     println!("{line}");

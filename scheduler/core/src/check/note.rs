@@ -81,6 +81,13 @@ pub enum Problem {
     NotDrained { left: usize },
     #[error("would not be on {host}, where the goal wants it")]
     NotRestored { host: HostId },
+    #[error("may be switched off by the plan, but {left} domains would be on it")]
+    NotEmpty { left: usize },
+    #[error(
+        "{left} domains would find no place after the failure of one host ({hosts}); {was} would \
+         now (hint: free memory on other hosts or lower limits.host_failures)"
+    )]
+    ReserveBroken { hosts: String, left: usize, was: usize },
 }
 
 impl Note {
@@ -89,6 +96,7 @@ impl Note {
         match self.problem {
             // What the plan found broken and could not mend is not its fault.
             Problem::RuleBrokenAtEnd { already: true, .. } => Severity::Warning,
+            Problem::ReserveBroken { left, was, .. } if left <= was => Severity::Warning,
             _ => Severity::Fatal,
         }
     }

@@ -2,9 +2,11 @@
 //!
 //! Decides nothing: what the plain form does not say is a documented default here.
 
+use std::collections::BTreeMap;
+
 use whimbrel_core::{
     cluster::{Domain, DomainState, Host, Snapshot},
-    plan::Goal,
+    plan::{Flavour, Goal},
     policy::Policy,
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
@@ -43,7 +45,9 @@ pub(super) fn input(plain: &Plain) -> Result<(Input, bool), FormatError> {
     let goal = goal(plain)?;
     let policy = policy(plain)?;
     let hosts = plain.hosts.iter().map(|one| (one.name.clone(), host(one))).collect();
-    let domains = plain.vms.iter().map(domain).collect::<Result<_, _>>()?;
+    let waits = matches!(goal, Some(Goal::Defragment { .. }));
+    let there = plain.vms.iter().filter(|vm| !waits || vm.host.is_some());
+    let domains = there.map(domain).collect::<Result<_, _>>()?;
     let mut snapshot = Snapshot { taken_at: NOW, hosts, domains, orders: Vec::new() };
     snapshot.normalise();
     let input = Input {
@@ -64,7 +68,11 @@ fn goal(plain: &Plain) -> Result<Option<Goal>, FormatError> {
     match (plain.goal, plain.drain.as_slice()) {
         (None, []) => Ok(None),
         (Some(PlainGoal::Balance), []) => Ok(Some(Goal::Balance)),
-        (Some(PlainGoal::Drain), [host]) => Ok(Some(Goal::Drain { host: host.clone() })),
+        (Some(PlainGoal::Powersave), []) => Ok(Some(Goal::Powersave)),
+        (Some(PlainGoal::Defragment), []) => {
+            Ok(Some(Goal::Defragment { flavours: waiting(&plain.vms) }))
+        }
+        (Some(PlainGoal::Drain), [host]) => Ok(Some(Goal::drain(host.clone()))),
         (Some(PlainGoal::Drain), hosts) => refused(
             format!("{} hosts are to be drained, a plan drains 1", hosts.len()),
             "name one host in `drain`",
@@ -75,9 +83,24 @@ fn goal(plain: &Plain) -> Result<Option<Goal>, FormatError> {
         ),
         (Some(goal), []) => refused(
             format!("{} is no goal that this program plans for such a file", name(goal)),
-            "set it to \"balance\" or \"drain\"",
+            "set it to \"balance\", \"drain\", \"defragment\" or \"powersave\"",
         ),
     }
+}
+
+/// Guests without a host, as sizes that room is wanted for.
+fn waiting(vms: &[PlainVm]) -> Vec<Flavour> {
+    let mut counts: BTreeMap<(u64, u32), u32> = BTreeMap::new();
+    for vm in vms.iter().filter(|vm| vm.host.is_none()) {
+        *counts.entry((vm.memory_mib, vm.vcpus)).or_default() += 1;
+    }
+    let flavour = |((memory_mib, vcpus), count)| Flavour {
+        name: None,
+        vcpus,
+        memory: Bytes::mib(memory_mib),
+        count,
+    };
+    counts.into_iter().map(flavour).collect()
 }
 
 fn name(goal: PlainGoal) -> &'static str {
@@ -182,9 +205,10 @@ pub(super) fn plain(input: &Input) -> Result<(Plain, Vec<String>), FormatError> 
     });
     let (goal, drain) = match &input.goal {
         Goal::Balance => (Some(PlainGoal::Balance), Vec::new()),
-        Goal::Drain { host } => (Some(PlainGoal::Drain), vec![host.clone()]),
-        // The form has no word for these.
-        Goal::Even | Goal::Restore { .. } => (None, Vec::new()),
+        Goal::Drain { host, .. } => (Some(PlainGoal::Drain), vec![host.clone()]),
+        Goal::Powersave => (Some(PlainGoal::Powersave), Vec::new()),
+        // The form has no word for these, or not for what room is wanted for.
+        Goal::Defragment { .. } | Goal::Even | Goal::Restore { .. } => (None, Vec::new()),
     };
     let plain = Plain {
         name: "saved-input".to_owned(),

@@ -18,6 +18,8 @@ pub(crate) struct Scheduled {
     pub(crate) after: Vec<u32>,
     /// When it is expected to begin, counted from the first.
     pub(crate) begins: Span,
+    /// When it is expected to have ended.
+    pub(crate) ends: Span,
     /// Migrations that are expected to share one of its hosts, itself among them.
     pub(crate) sharing: u32,
 }
@@ -127,7 +129,7 @@ impl<'a> Stream<'a> {
         self.running.insert((ends, self.moves.len()));
         self.waits.begun(view, &step, self.moves.len());
         self.ended.push(false);
-        self.moves.push(Scheduled { step, after, begins: self.clock, sharing });
+        self.moves.push(Scheduled { step, after, begins: self.clock, ends, sharing });
     }
 
     /// Begins a move beyond those that were announced.

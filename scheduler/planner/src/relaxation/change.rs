@@ -156,7 +156,7 @@ pub(super) fn candidates(
         all.push(Relaxation::DowntimeLimit { from: *downtime_limit, to: needed });
     }
     let emptied = match &request.goal {
-        Goal::Drain { host } => Some(host),
+        Goal::Drain { host, .. } => Some(host),
         _ => None,
     };
     let resting = snapshot
@@ -180,12 +180,12 @@ pub(super) fn candidates(
 /// VMs that the goal has to move.
 fn concerned<'a>(request: &'a PlanRequest<'_>) -> BTreeSet<&'a VmId> {
     match &request.goal {
-        Goal::Drain { host } => {
+        Goal::Drain { host, .. } => {
             let here = request.snapshot.domains.iter().filter(|domain| domain.host == *host);
             here.map(|domain| &domain.vm).collect()
         }
         Goal::Restore { places } => places.keys().collect(),
-        Goal::Balance | Goal::Even => BTreeSet::new(),
+        Goal::Balance | Goal::Even | Goal::Defragment { .. } | Goal::Powersave => BTreeSet::new(),
     }
 }
 

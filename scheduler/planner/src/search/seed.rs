@@ -59,7 +59,7 @@ pub(crate) fn drain<'a>(context: &'a Context<'a>, scope: &'a Scope) -> Option<Dr
 }
 
 /// The VMs in sets that must travel to one host together.
-fn blocks(context: &Context<'_>, leaving: &[usize]) -> Vec<Vec<usize>> {
+pub(crate) fn blocks(context: &Context<'_>, leaving: &[usize]) -> Vec<Vec<usize>> {
     let mut blocks: Vec<BTreeSet<usize>> = leaving.iter().map(|&vm| BTreeSet::from([vm])).collect();
     for group in &context.view.together {
         if scattered_now(context.view, group) {

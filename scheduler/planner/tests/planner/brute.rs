@@ -111,11 +111,11 @@ fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Place) -> f64 {
     // A broken rule weighs more than anything else in so small a cluster.
     1e5 * after("rules_broken")
         + match goal {
-            Goal::Balance | Goal::Even => {
+            Goal::Balance | Goal::Even | Goal::Defragment { .. } | Goal::Powersave => {
                 let factor = cluster.policy.balance.gain_factor;
                 after("contention_guest_seconds") + factor * after("migration_guest_seconds")
             }
-            Goal::Drain { host } => {
+            Goal::Drain { host, .. } => {
                 let domains = cluster.snapshot.domains.iter();
                 let others = domains.filter(|d| d.host != *host && place[&d.vm] != d.host).count();
                 // Far above any contention here: others move only where they must.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use whimbrel_core::{
     cluster::{Domain, DomainState, HostState, JobProgress},
-    plan::Goal,
+    plan::{Flavour, Goal},
     policy::Rule,
     units::{Share, Span},
 };
@@ -50,15 +50,17 @@ pub(crate) fn some_cluster() -> impl Strategy<Value = Cluster> {
         prop::collection::vec(vm, 0..9),
         prop::collection::vec(some_rule(), 0..4),
         prop::collection::vec(0..12u32, 4),
-        (1..4u32, 1..5u32, 1..12u32, 0..4u32),
+        (1..4u32, 1..5u32, 1..12u32, 0..4u32, 0..3u32),
     )
-        .prop_map(|(vms, rules, states, (per_host, total, moves_max, reserve))| {
+        .prop_map(|(vms, rules, states, (per_host, total, moves_max, reserve, failures))| {
             let mut cluster = Cluster::of(&HOSTS).policy(|policy| {
                 policy.limits.migrations_per_host = per_host;
                 policy.limits.migrations_total = total;
                 policy.limits.moves_max = moves_max;
                 policy.limits.cpu_overcommit = 2.0;
                 policy.limits.memory_reserve = Share::clamped(f64::from(reserve) / 10.0);
+                policy.limits.host_failures = failures;
+                policy.powersave.reserve_may_sleep = moves_max % 2 == 0;
                 policy.balance.horizon = Span::from_seconds(7200);
             });
             for (name, (host, memory, cores, writing, vcpus)) in VMS.iter().zip(vms) {
@@ -85,7 +87,18 @@ pub(crate) fn some_cluster() -> impl Strategy<Value = Cluster> {
 }
 
 fn some_goal() -> impl Strategy<Value = Goal> {
-    prop_oneof![Just(Goal::Balance), Just(drain("h0")), Just(drain("h3"))]
+    let wanted = (1..80u64, 1..4u32).prop_map(|(memory, count)| Goal::Defragment {
+        flavours: vec![Flavour { name: None, vcpus: 2, memory: gib(memory), count }],
+    });
+    let unasked = Goal::Defragment { flavours: Vec::new() };
+    prop_oneof![
+        Just(Goal::Balance),
+        Just(drain("h0")),
+        Just(drain("h3")),
+        Just(Goal::Powersave),
+        Just(unasked),
+        wanted
+    ]
 }
 
 proptest! {
@@ -103,7 +116,7 @@ proptest! {
                     place.extend(moved);
                     place.values().filter(|at| at.as_str() == host).count()
                 };
-                if let Goal::Drain { host } = &goal {
+                if let Goal::Drain { host, .. } = &goal {
                     prop_assert_eq!(left(host.as_str()), 0);
                     prop_assert!(plan.stays.is_empty());
                 }

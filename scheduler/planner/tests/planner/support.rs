@@ -58,7 +58,7 @@ pub(crate) fn vm_id(name: &str) -> VmId {
 }
 
 pub(crate) fn drain(host: &str) -> Goal {
-    Goal::Drain { host: host_id(host) }
+    Goal::drain(host_id(host))
 }
 
 pub(crate) fn anti(vms: &[&str]) -> Rule {

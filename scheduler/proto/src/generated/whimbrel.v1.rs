@@ -257,16 +257,16 @@ pub struct Stall {
     pub downtime_limit_needed_micros: u64,
 }
 /// What a plan is for.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Goal {
     /// Exactly one must be set.
-    #[prost(oneof = "goal::Kind", tags = "1, 2, 9")]
+    #[prost(oneof = "goal::Kind", tags = "1, 2, 9, 3, 4")]
     pub kind: ::core::option::Option<goal::Kind>,
 }
 /// Nested message and enum types in `Goal`.
 pub mod goal {
     /// Exactly one must be set.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         /// Move every VM away from one host.
         #[prost(message, tag = "1")]
@@ -277,6 +277,12 @@ pub mod goal {
         /// Make the used parts of the hosts' resources even.
         #[prost(message, tag = "9")]
         Even(super::EvenGoal),
+        /// Make room for VMs that do not run yet.
+        #[prost(message, tag = "3")]
+        Defragment(super::DefragmentGoal),
+        /// Empty as many hosts as pays, so that they may be switched off.
+        #[prost(message, tag = "4")]
+        Powersave(super::PowersaveGoal),
     }
 }
 /// Move every VM away from one host. The host itself is neither stopped nor changed.
@@ -285,6 +291,12 @@ pub struct DrainGoal {
     /// The host to empty.
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
+    /// When the last VM is to have left, from the moment of planning; absent where there is no hurry.
+    #[prost(uint64, optional, tag = "2")]
+    pub deadline_micros: ::core::option::Option<u64>,
+    /// Whether a plan that misses the deadline is refused; otherwise a remark says what is late.
+    #[prost(bool, tag = "3")]
+    pub strict: bool,
 }
 /// Relieve overloaded hosts where the gain pays for the moves.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -292,8 +304,34 @@ pub struct BalanceGoal {}
 /// Make the used parts of the hosts' resources even, by the weights of the policy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EvenGoal {}
-/// Request of Plan.
+/// Make room for VMs that do not run yet, by the fewest and cheapest moves.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DefragmentGoal {
+    /// What room is wanted for; none for as many as possible of the size of the largest VM present.
+    #[prost(message, repeated, tag = "1")]
+    pub flavours: ::prost::alloc::vec::Vec<WantedFlavour>,
+}
+/// VMs of one size that room is wanted for.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WantedFlavour {
+    /// What people call it; empty where it has no name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Virtual CPUs of each, 1 to 4096.
+    #[prost(uint32, tag = "2")]
+    pub vcpus: u32,
+    /// Memory of each, 1 B to 1 PiB.
+    #[prost(uint64, tag = "3")]
+    pub memory_bytes: u64,
+    /// How many, 1 to 10000.
+    #[prost(uint32, tag = "4")]
+    pub count: u32,
+}
+/// Empty as many hosts as pays, by the section powersave of the policy. No host is switched off.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PowersaveGoal {}
+/// Request of Plan.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlanRequest {
     /// What the plan is for.
     #[prost(message, optional, tag = "1")]
@@ -625,6 +663,22 @@ pub struct Plan {
     /// Most moves at one time in the cluster.
     #[prost(uint32, tag = "13")]
     pub at_once_total: u32,
+    /// What else an operator should know: room made, hosts to switch off, deadlines missed.
+    #[prost(message, repeated, tag = "14")]
+    pub remarks: ::prost::alloc::vec::Vec<Remark>,
+}
+/// What an operator should know of a plan beyond its moves. Its figures are in the plan file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Remark {
+    /// What it is about: room-for, no-more-room, switch-off, wake, reserve or deadline-missed.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// The same in words, with figures.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    /// Whether it warns of something that is not as it was asked for.
+    #[prost(bool, tag = "3")]
+    pub warns: bool,
 }
 /// One term of the objective, before and after.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -73,7 +73,7 @@ pub(super) fn run(common: &Common, own: &DemoArguments) -> Result<Ending, Failur
         Failure::invalid("the recording has no domains (hint: record some with make record)")
     })?;
     let mut answers = Vec::new();
-    for (name, goal) in [("drain", Goal::Drain { host: drained }), ("balance", Goal::Balance)] {
+    for (name, goal) in [("drain", Goal::drain(drained)), ("balance", Goal::Balance)] {
         let (proposal, candidates) = work_out(&scene, &goal, own.seed)?;
         let columns: Vec<ComparisonColumn> = candidates.iter().map(Candidate::column).collect();
         files::write(

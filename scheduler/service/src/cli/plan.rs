@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use whimbrel_core::{Goal, HostId};
+use whimbrel_core::{Goal, HostId, plan::Flavour, units::Span};
 use whimbrel_planner::undo;
 
 use super::{
@@ -34,11 +34,17 @@ impl PlanArguments {
     /// What is asked for, and how; `None` where that depends on where everything is now.
     pub(super) fn taken_apart(&self) -> Option<(Goal, &GoalArguments)> {
         match &self.goal {
-            GoalArgument::Drain { host, common } => {
-                Some((Goal::Drain { host: host.clone() }, common))
+            GoalArgument::Drain { host, deadline, strict, common } => {
+                let drain =
+                    Goal::Drain { host: host.clone(), deadline: *deadline, strict: *strict };
+                Some((drain, common))
             }
             GoalArgument::Balance { common } => Some((Goal::Balance, common)),
             GoalArgument::Even { common } => Some((Goal::Even, common)),
+            GoalArgument::Defragment { flavours, common } => {
+                Some((Goal::Defragment { flavours: flavours.clone() }, common))
+            }
+            GoalArgument::Powersave { common } => Some((Goal::Powersave, common)),
             GoalArgument::Reverse(_) | GoalArgument::Resume(_) => None,
         }
     }
@@ -51,6 +57,12 @@ enum GoalArgument {
     Drain {
         /// The host to empty
         host: HostId,
+        /// When the last domain is to have left, from now; the plan says what would be late
+        #[arg(long, value_name = "SPAN")]
+        deadline: Option<Span>,
+        /// No plan where one would be late
+        #[arg(long, requires = "deadline")]
+        strict: bool,
         #[command(flatten)]
         common: GoalArguments,
     },
@@ -59,15 +71,29 @@ enum GoalArgument {
         #[command(flatten)]
         common: GoalArguments,
     },
-    /// Take back what a plan has moved, as far as that is still where the plan put it
-    Reverse(TurnArguments),
-    /// Plan for the goal of another plan again, from what is there now
-    Resume(TurnArguments),
     /// Make the hosts evenly used, by the weights in the policy's [even]
     Even {
         #[command(flatten)]
         common: GoalArguments,
     },
+    /// Make room for domains that do not run yet, by the fewest and cheapest moves
+    Defragment {
+        /// What room is wanted for: [NAME=]MEMORY,VCPUS[xCOUNT], for example 64GiB,8x3; more than
+        /// once for several sizes; without it as many as possible of the largest domain's size
+        #[arg(long = "flavour", value_name = "FLAVOUR")]
+        flavours: Vec<Flavour>,
+        #[command(flatten)]
+        common: GoalArguments,
+    },
+    /// Empty as many hosts as pays, so that they may be switched off
+    Powersave {
+        #[command(flatten)]
+        common: GoalArguments,
+    },
+    /// Take back what a plan has moved, as far as that is still where the plan put it
+    Reverse(TurnArguments),
+    /// Plan for the goal of another plan again, from what is there now
+    Resume(TurnArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -111,7 +137,7 @@ pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failur
     match &own.goal {
         GoalArgument::Reverse(turn) => return turn::run(common, turn, undo::reverse),
         GoalArgument::Resume(turn) => return turn::run(common, turn, undo::resume),
-        GoalArgument::Drain { .. } | GoalArgument::Balance { .. } => {}
+        _ => {}
     }
     let Some((goal, own)) = own.taken_apart() else { return Ok(Ending::No) };
     let (scene, proposal) = match &own.input.input {

@@ -111,6 +111,9 @@ pub(super) fn print_plan(plan: &Plan) {
         say!("{rows}");
         say!("predicted from first begin to last end: {}", plan.report.makespan.human());
     }
+    for remark in &plan.report.remarks {
+        say!("{}{remark}", if remark.warns() { "WARNING: " } else { "" });
+    }
     for stay in &plan.stays {
         say!("stays: {}: {}", stay.vm, stay.reason);
     }

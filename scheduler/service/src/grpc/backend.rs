@@ -175,6 +175,8 @@ fn code(problem: &Problem) -> &'static str {
         Problem::TooManyMoves { .. } => "too-many-moves",
         Problem::NotDrained { .. } => "not-drained",
         Problem::NotRestored { .. } => "not-restored",
+        Problem::NotEmpty { .. } => "not-empty",
+        Problem::ReserveBroken { .. } => "reserve-broken",
     }
 }
 

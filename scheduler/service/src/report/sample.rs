@@ -149,7 +149,7 @@ fn planned(&(name, to, begins, seconds, downtime, _): &(&str, &str, f64, f64, f6
 pub(crate) fn seal(moves: Vec<Move>, stays: Vec<Stay>) -> Plan {
     let term = |name: &str, before, after| Term { name: name.to_owned(), before, after };
     Plan::seal(
-        Goal::Drain { host: host("h1") },
+        Goal::drain(host("h1")),
         Parent {
             snapshot: Digest::of_bytes(b"snapshot"),
             snapshot_taken_at: TAKEN_AT,
@@ -167,6 +167,7 @@ pub(crate) fn seal(moves: Vec<Move>, stays: Vec<Stay>) -> Plan {
                 term("utilisation_deviation_share", 0.2261, 0.3347),
                 term("migration_bytes", 0.0, 67_108_864_000.0),
             ],
+            remarks: Vec::new(),
         },
         (AtOnce { per_host: 2, total: 4 }, moves),
         stays,

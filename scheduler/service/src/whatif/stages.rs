@@ -183,7 +183,7 @@ impl Work {
         // Every round leaves somebody out or ends.
         while self.lives_on(host) {
             let why = RefCell::new(None);
-            let goal = Goal::Drain { host: host.clone() };
+            let goal = Goal::drain(host.clone());
             let planner = |request: &whimbrel_planner::PlanRequest<'_>| {
                 whimbrel_planner::plan(request)
                     .inspect_err(|failure| *why.borrow_mut() = Some(failure.clone()))

@@ -40,6 +40,7 @@ impl Work {
             gap: gaps.and_then(|gaps| gaps.into_iter().reduce(f64::max)),
             makespan: self.plans.iter().map(|plan| plan.report.makespan).sum(),
             terms: joined_terms(&first.report.terms, &last.report.terms),
+            remarks: self.plans.iter().flat_map(|plan| plan.report.remarks.clone()).collect(),
         };
         let parent = Parent {
             snapshot: Digest::of(&self.start),

@@ -87,7 +87,7 @@ impl Lab {
 /// A plan that empties h1.
 pub(super) fn drain(daemon: &Daemon) -> Planned {
     until("the first observation", || daemon.backend().inventory().is_ok());
-    daemon.backend().plan(&Goal::Drain { host: HostId::new("h1").unwrap() }, 1).unwrap()
+    daemon.backend().plan(&Goal::drain(HostId::new("h1").unwrap()), 1).unwrap()
 }
 
 /// The text of a plan like `plan` that is another one.

@@ -10,6 +10,7 @@ use whimbrel_core::units::Share;
 
 use crate::Failure;
 
+mod goal;
 mod inventory;
 mod operation;
 mod placing;

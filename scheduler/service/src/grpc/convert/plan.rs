@@ -4,15 +4,15 @@
 //! alone, so that there is one truth and its digest guards it.
 
 use whimbrel_core::{
-    Goal, MigrationSettings, Move, OrderId, Plan,
+    MigrationSettings, Move, OrderId, Plan,
     check::Severity,
-    plan::{Reason, Stay, Term},
+    plan::{Reason, Remark, Stay, Term},
     settings::{Compression, Mode, Transport},
     units::{Bytes, BytesPerSecond, Span},
 };
 use whimbrel_proto::v1;
 
-use super::{Malformed, Wire, from_list, name, required, same_names, to_list};
+use super::{Malformed, Wire, from_list, required, same_names, to_list};
 use crate::{
     Failure, files,
     grpc::{Finding, Planned, Simulated, SimulationSummary},
@@ -36,6 +36,7 @@ pub(in super::super) fn plan_message(plan: &Plan, text: String) -> v1::Plan {
         at_once_total: plan.at_once.total,
         moves: plan.moves().map(|(id, one)| move_message(&id, one)).collect(),
         stays: plan.stays.iter().map(stay_message).collect(),
+        remarks: plan.report.remarks.iter().map(remark_message).collect(),
     }
 }
 
@@ -102,6 +103,12 @@ fn reason_message(reason: &Reason) -> v1::Reason {
     v1::Reason { code: code.to_owned(), text: reason.to_string() }
 }
 
+fn remark_message(remark: &Remark) -> v1::Remark {
+    let file = serde_json::to_value(remark).unwrap_or_default();
+    let code = file.get("code").and_then(serde_json::Value::as_str).unwrap_or_default();
+    v1::Remark { code: code.to_owned(), text: remark.to_string(), warns: remark.warns() }
+}
+
 fn settings_message(settings: &MigrationSettings) -> v1::MigrationSettings {
     let mode = match settings.mode {
         Mode::PreCopy => v1::MigrationMode::PreCopy,
@@ -131,31 +138,6 @@ fn settings_message(settings: &MigrationSettings) -> v1::MigrationSettings {
         throttle_increment_percent: throttle.map(|throttle| throttle.increment_percent.into()),
         reads_before_post_copy: Some(settings.reads_before_post_copy)
             .filter(|_| settings.mode == Mode::PostCopy),
-    }
-}
-
-impl Wire for Goal {
-    type Message = v1::Goal;
-
-    fn to_wire(&self) -> v1::Goal {
-        let kind = match self {
-            Self::Drain { host } => v1::goal::Kind::Drain(v1::DrainGoal { host: host.to_string() }),
-            Self::Balance => v1::goal::Kind::Balance(v1::BalanceGoal {}),
-            // The API has no name for it; the plan's own file tells it.
-            Self::Restore { .. } => return v1::Goal { kind: None },
-            Self::Even => v1::goal::Kind::Even(v1::EvenGoal {}),
-        };
-        v1::Goal { kind: Some(kind) }
-    }
-
-    fn from_wire(message: v1::Goal) -> Result<Self, Malformed> {
-        match required("goal.kind", message.kind)? {
-            v1::goal::Kind::Drain(drain) => {
-                Ok(Self::Drain { host: name("goal.drain.host", &drain.host)? })
-            }
-            v1::goal::Kind::Balance(v1::BalanceGoal {}) => Ok(Self::Balance),
-            v1::goal::Kind::Even(v1::EvenGoal {}) => Ok(Self::Even),
-        }
     }
 }
 

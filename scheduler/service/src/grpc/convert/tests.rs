@@ -65,7 +65,7 @@ fn a_snapshot_survives_but_for_orders() {
 
 #[test]
 fn a_plan_is_taken_apart_faithfully() {
-    let plan = fake::plan(&Goal::Drain { host: fake::host("h1") }, 1);
+    let plan = fake::plan(&Goal::drain(fake::host("h1")), 1);
     let message = plan_message(&plan, "text".to_owned());
     assert_eq!(message.id, plan.id().to_string());
     assert_eq!(message.digest, plan.digest.to_string());

@@ -151,6 +151,7 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
         gap: Some(0.25),
         makespan: Span::from_seconds(10),
         terms: vec![Term { name: "overload_core_seconds".to_owned(), before: 2.5, after: 0.5 }],
+        remarks: Vec::new(),
     };
     let parent = Parent {
         snapshot: Digest::of(&snapshot()),
@@ -166,7 +167,7 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
 /// What the checker says: draining any host but h1 is refused.
 fn note(goal: &Goal) -> Note {
     let problem = match goal {
-        Goal::Drain { host: other } if *other != host("h1") => Problem::NotDrained { left: 1 },
+        Goal::Drain { host: other, .. } if *other != host("h1") => Problem::NotDrained { left: 1 },
         _ => Problem::RuleBrokenAtEnd { rule: "spread".to_owned(), already: true },
     };
     Note { subject: "end".to_owned(), problem }

@@ -58,7 +58,7 @@ fn machines_without_a_host_are_refused_with_what_hosts_lack() {
 }
 
 fn drain() -> Goal {
-    Goal::Drain { host: fake::host("h1") }
+    Goal::drain(fake::host("h1"))
 }
 
 fn plain(fake: Fake) -> Running {

@@ -1,0 +1,337 @@
+//! Room for VMs that do not run yet.
+//!
+//! They are put on a host of their own that does not exist, in maintenance, with migrations that
+//! cost nothing; to make room for them is then to empty that host, and everything that is known of
+//! emptying a host holds: the fewest others move, at the least cost, by the same search with the
+//! same bound. The plan has only the moves of VMs that exist.
+//!
+//! Without a flavour, room is made for as many as possible of the size of the largest VM present:
+//! what fits least easily, and what must restart when a host fails.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use whimbrel_core::{
+    ids::{HostId, VmId},
+    plan::{Flavour, Goal, Remark},
+    units::Bytes,
+};
+
+use super::{
+    evict, mend,
+    waiting::{Free, Waiting},
+};
+use crate::{
+    PlanRequest,
+    failure::PlanFailure,
+    ordering, reserve,
+    scope::{Context, Scope},
+    search::{self, Decision, draft::Draft},
+    study,
+    view::{HostView, Occupancy, View, VmView},
+};
+
+/// Numbers of VMs that are tried one by one downwards; below, they are halved.
+const TRIES_BY_ONE: usize = 8;
+
+/// Most VMs that room is made for where no flavour is given.
+const UNASKED_MAX: u64 = 1_000;
+
+/// A place of every VM that exists, and what is known of it.
+struct Found {
+    place: BTreeMap<VmId, HostId>,
+    by: String,
+    gap: Option<f64>,
+}
+
+/// The plan, and what there is room for.
+pub(crate) fn defragment(
+    request: &PlanRequest<'_>,
+    context: &Context<'_>,
+    flavours: &[Flavour],
+) -> Result<(Decision, Vec<Remark>), PlanFailure> {
+    Flavour::check_all(flavours)?;
+    let unasked = flavours.is_empty();
+    let flavours = if unasked { largest(context) } else { flavours.to_vec() };
+    if flavours.is_empty() {
+        return Ok((Decision::stay(context), Vec::new()));
+    }
+    for flavour in &flavours {
+        refuse_too_large(context.view, flavour)?;
+    }
+    let wanted = sizes(&flavours);
+    let most = most(context, &wanted);
+    let none = vec![false; context.view.hosts.len()];
+    let short = reserve::shortfall(context.view, context.start, &none);
+    let mut count = wanted.len().min(most);
+    let mut tries = 0;
+    let mut found = None;
+    while count > 0 && found.is_none() {
+        found = with_room(request, &wanted[..count], short)?;
+        if found.is_none() {
+            tries += 1;
+            count = if tries < TRIES_BY_ONE { count - 1 } else { count / 2 };
+        }
+    }
+    if !unasked && count < wanted.len() {
+        return Err(no_room(context, &flavours, &wanted, (count, most)));
+    }
+    let Some(found) = found else { return Ok((Decision::stay(context), no_more(count, most))) };
+    finish(context, &flavours, &wanted[..count], found, unasked.then_some((count, most)))
+}
+
+fn figure(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn no_more(found: usize, most: usize) -> Vec<Remark> {
+    vec![Remark::NoMoreRoom { found: figure(found), most: figure(most) }]
+}
+
+/// As many as the sums allow of the size of the largest VM present.
+fn largest(context: &Context<'_>) -> Vec<Flavour> {
+    let sizes = context.view.vms.iter().map(|vm| (vm.domain.memory, vm.domain.vcpus));
+    let Some((memory, vcpus)) = sizes.max() else { return Vec::new() };
+    let one = Size { memory: memory.get(), vcpus };
+    let free = free(context).0 / u128::from(one.memory.max(1));
+    let count = u64::try_from(free).unwrap_or(u64::MAX).clamp(1, UNASKED_MAX);
+    vec![Flavour { name: None, vcpus, memory, count: u32::try_from(count).unwrap_or(1) }]
+}
+
+/// The size of one VM that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Size {
+    pub(super) memory: u64,
+    pub(super) vcpus: u32,
+}
+
+/// Every VM that is wanted, the smallest first: the first so many are what fits best.
+fn sizes(flavours: &[Flavour]) -> Vec<Size> {
+    let one = |flavour: &Flavour| Size { memory: flavour.memory.get(), vcpus: flavour.vcpus };
+    let mut all: Vec<Size> = flavours
+        .iter()
+        .flat_map(|flavour| std::iter::repeat_n(one(flavour), flavour.count as usize))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+fn refuse_too_large(view: &View<'_>, flavour: &Flavour) -> Result<(), PlanFailure> {
+    let up = || (0..view.hosts.len()).filter(|&host| view.up(host)).map(|host| &view.hosts[host]);
+    let fits = |host: &HostView<'_>| {
+        flavour.memory.get() <= host.memory_limit && f64::from(flavour.vcpus) <= host.vcpu_limit
+    };
+    if up().any(fits) {
+        return Ok(());
+    }
+    let largest = up().map(|host| (host.memory_limit, host.vcpu_limit as u64)).max();
+    let (memory, vcpus) = largest.unwrap_or_default();
+    let flavour = flavour.to_string();
+    Err(PlanFailure::FlavourTooLarge { flavour, memory: Bytes::new(memory), vcpus })
+}
+
+/// Free memory and vCPUs of all hosts that are up, without the largest that may fail.
+fn free(context: &Context<'_>) -> (u128, u128) {
+    let view = context.view;
+    let up = || (0..view.hosts.len()).filter(|&host| view.up(host));
+    let sum = |limit: &dyn Fn(usize) -> u64, used: &dyn Fn(usize) -> u64| {
+        let mut limits: Vec<u64> = up().map(|host| limit(host).max(used(host))).collect();
+        limits.sort_unstable_by_key(|&limit| Reverse(limit));
+        let failures = view.policy.limits.host_failures as usize;
+        let left: u128 = limits.iter().skip(failures).map(|&one| u128::from(one)).sum();
+        left.saturating_sub(up().map(|host| u128::from(used(host))).sum())
+    };
+    let memory = sum(&|host| view.hosts[host].memory_limit, &|host| context.start.used(host).0);
+    let vcpus = sum(&|host| view.hosts[host].vcpu_limit as u64, &|host| context.start.used(host).1);
+    (memory, vcpus)
+}
+
+/// How many of `wanted` have room by the sums: no placement has room for more.
+fn most(context: &Context<'_>, wanted: &[Size]) -> usize {
+    let view = context.view;
+    let (memory, vcpus) = free(context);
+    let fit = |sizes: Vec<u128>, free: u128| {
+        let sums = sizes.into_iter().scan(0u128, |sum, size| {
+            *sum += size;
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= free).count()
+    };
+    let by_memory = fit(wanted.iter().map(|one| u128::from(one.memory)).collect(), memory);
+    let mut by_vcpus: Vec<u128> = wanted.iter().map(|one| u128::from(one.vcpus)).collect();
+    by_vcpus.sort_unstable();
+    let by_vcpus = fit(by_vcpus, vcpus);
+    // Whole ones on whole hosts, where all are as large as the smallest.
+    let whole = wanted.first().map_or(0u128, |one| {
+        let up = (0..view.hosts.len()).filter(|&host| view.up(host));
+        up.map(|host| u128::from(view.hosts[host].memory_limit / one.memory.max(1))).sum()
+    });
+    by_memory.min(by_vcpus).min(usize::try_from(whole).unwrap_or(usize::MAX))
+}
+
+/// A placement in which there is room for all of `wanted` and the reserve is no worse.
+fn with_room(
+    request: &PlanRequest<'_>,
+    wanted: &[Size],
+    short: u128,
+) -> Result<Option<Found>, PlanFailure> {
+    let waiting = Waiting::new(request, wanted);
+    let request = PlanRequest {
+        snapshot: &waiting.snapshot,
+        policy: &waiting.policy,
+        goal: Goal::drain(waiting.host.clone()),
+        predictor: &Free { inner: request.predictor, vms: &waiting.vms },
+        ..*request
+    };
+    study(&request, |context| Ok(searched(context, &waiting, short)))
+}
+
+fn searched(context: &Context<'_>, waiting: &Waiting, short: u128) -> Option<Found> {
+    let view = context.view;
+    let outside = view.hosts.iter().position(|host| *host.id == waiting.host)?;
+    let mut off = vec![false; view.hosts.len()];
+    off[outside] = true;
+    let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
+    let scope = Scope { movable, must_leave: Some(outside), price_factor: 1.0 };
+    let first: Vec<usize> =
+        (0..view.vms.len()).filter(|&vm| view.vms[vm].home == outside).collect();
+    let seed = || {
+        let mut draft = Draft::new(context, &scope);
+        evict::make_room(&mut draft, &first).is_empty().then_some(draft)
+    };
+    let decision = search::search(context, &scope, seed).ok()?;
+    let end = Occupancy::new(view, &decision.place);
+    let mut draft = Draft::at(context, &scope, end);
+    let gap = if reserve::shortfall(view, &draft.now, &off) > short {
+        if mend::mend(&mut draft, &off) > short {
+            return None;
+        }
+        None
+    } else {
+        decision.gap
+    };
+    let place = view.vms.iter().zip(&draft.now.place).filter(|(vm, _)| vm.home != outside);
+    let place = place.map(|(vm, &host)| (vm.domain.vm.clone(), view.hosts[host].id.clone()));
+    Some(Found { place: place.collect(), by: decision.found_by, gap })
+}
+
+/// The plan that leads to what was found.
+fn finish(
+    context: &Context<'_>,
+    flavours: &[Flavour],
+    wanted: &[Size],
+    found: Found,
+    unasked: Option<(usize, usize)>,
+) -> Result<(Decision, Vec<Remark>), PlanFailure> {
+    let view = context.view;
+    let index: BTreeMap<&HostId, usize> = view.hosts.iter().map(|host| host.id).zip(0..).collect();
+    let ends = |vm: &VmView<'_>| {
+        found.place.get(&vm.domain.vm).and_then(|host| index.get(host)).copied().unwrap_or(vm.home)
+    };
+    let place: Vec<usize> = view.vms.iter().map(ends).collect();
+    let order = ordering::order(context, &place, None, None).map_err(|stuck| {
+        let name = |&vm: &usize| view.vms[vm].domain.vm.clone();
+        PlanFailure::Unreachable(stuck.iter().map(name).collect())
+    })?;
+    let moved = view.vms.iter().zip(&place).filter(|(vm, host)| vm.home != **host);
+    let mut remarks = vec![Remark::RoomFor {
+        flavours: shrunk(flavours, wanted),
+        before: figure(room_now(context, wanted)),
+        moves: figure(order.moves.len()),
+        memory: moved.map(|(vm, _)| vm.domain.memory).sum(),
+        time: order.moves.iter().map(|one| one.ends).max().unwrap_or_default(),
+    }];
+    if let Some((count, most)) = unasked {
+        remarks.extend(no_more(count, most));
+    }
+    let none = vec![false; view.hosts.len()];
+    let failures = view.policy.limits.host_failures;
+    if failures > 0 {
+        let before = reserve::exposed(view, context.start, &none);
+        let end = Occupancy::new(view, &place);
+        let after = reserve::exposed(view, &end, &none);
+        remarks.push(Remark::Reserve { failures, before, after });
+    }
+    let Found { by: found_by, gap, .. } = found;
+    Ok((Decision { place, moves: order.moves, found_by, gap }, remarks))
+}
+
+/// `flavours` with as many of each as are among `wanted`.
+fn shrunk(flavours: &[Flavour], wanted: &[Size]) -> Vec<Flavour> {
+    let mut left = wanted.to_vec();
+    let mut shrunk = Vec::new();
+    for flavour in flavours {
+        let mut count = 0;
+        left.retain(|one| {
+            let is = one.memory == flavour.memory.get() && one.vcpus == flavour.vcpus;
+            let takes = is && count < flavour.count;
+            count += u32::from(takes);
+            !takes
+        });
+        if count > 0 {
+            shrunk.push(Flavour { count, ..flavour.clone() });
+        }
+    }
+    shrunk
+}
+
+/// How many of `wanted` have room as things are, the largest first, each where least stays free.
+fn room_now(context: &Context<'_>, wanted: &[Size]) -> usize {
+    let view = context.view;
+    let mut free: Vec<(u64, u64)> = (0..view.hosts.len())
+        .filter(|&host| view.up(host))
+        .map(|host| {
+            let (memory, vcpus) = context.start.used(host);
+            let limits = &view.hosts[host];
+            let vcpus = (limits.vcpu_limit as u64).saturating_sub(vcpus);
+            (limits.memory_limit.saturating_sub(memory), vcpus)
+        })
+        .collect();
+    let mut fit = 0;
+    for one in wanted.iter().rev() {
+        let (memory, vcpus) = (one.memory, u64::from(one.vcpus));
+        let open = free.iter_mut().filter(|free| free.0 >= memory && free.1 >= vcpus);
+        if let Some(tightest) = open.min_by_key(|free| free.0) {
+            *tightest = (tightest.0 - memory, tightest.1 - vcpus);
+            fit += 1;
+        }
+    }
+    fit
+}
+
+fn no_room(
+    context: &Context<'_>,
+    flavours: &[Flavour],
+    wanted: &[Size],
+    (found, most): (usize, usize),
+) -> PlanFailure {
+    let view = context.view;
+    let (memory, vcpus) = free(context);
+    let needed: u128 = wanted.iter().map(|one| u128::from(one.memory)).sum();
+    let human = |bytes: u128| Bytes::new(u64::try_from(bytes).unwrap_or(u64::MAX)).human();
+    let mut obstacles = vec![format!(
+        "{} and {vcpus} vCPUs are free on all hosts that are up, {} and {} vCPUs are wanted",
+        human(memory),
+        human(needed),
+        wanted.iter().map(|one| u64::from(one.vcpus)).sum::<u64>()
+    )];
+    let held = view.vms.iter().filter(|vm| vm.held.is_some()).count();
+    if held > 0 {
+        obstacles.push(format!("{held} VMs may not be moved now"));
+    }
+    if !view.policy.rules.is_empty() {
+        obstacles.push(format!("{} rules say what may be where", view.policy.rules.len()));
+    }
+    if view.policy.limits.host_failures > 0 {
+        obstacles.push(format!(
+            "limits.host_failures = {} keeps room for restarts",
+            view.policy.limits.host_failures
+        ));
+    }
+    let names: Vec<String> = flavours.iter().map(ToString::to_string).collect();
+    PlanFailure::NoRoomFor {
+        wanted: names.join(" and "),
+        found: figure(found),
+        most: figure(most),
+        obstacles: obstacles.join("; "),
+    }
+}
