@@ -4,9 +4,11 @@
 //! and policy become numbered (`view`); the predictor prices moves (`costs`); one VM at a time is
 //! asked where it could go (`options`); a linear program says what no placement can beat and what
 //! would move in the best of all worlds, local search makes it real, and where something is left to
-//! gain in a small cluster `HiGHS` solves it whole (`search`); evenness by standard deviations has a
-//! search of its own (`even`); the placement becomes a stream of moves that holds limits and rules at every moment (`ordering`); the result is sealed with reasons and figures
-//! (`report`).
+//! gain in a small cluster `HiGHS` solves it whole (`search`); goals that bring VMs together
+//! (`packing`) and evenness by standard deviations (`even`) have searches of their own; no plan leaves more VMs without a place after a failure than
+//! now have none (`reserve`); the placement becomes a stream of moves that holds limits
+//! and rules at every moment (`ordering`); the result is sealed with reasons and figures (`report`), and what misses a
+//! deadline is named (`deadline`).
 //!
 //! Costs and gains are guest-seconds of slow-down over the policy's horizon: contention on the
 //! hosts (`contention`) against the weighted time and downtime of the moves. CPU demand is the

@@ -12,6 +12,7 @@
 mod choose;
 mod evict;
 mod exact;
+mod fewest;
 mod fill;
 mod mend;
 mod powersave;
@@ -45,9 +46,9 @@ fn takes(draft: &Draft<'_>, vm: usize, host: usize) -> bool {
     let view = draft.context.view;
     let home = view.vms[vm].home == host;
     let demand = draft.now.demand(host) + view.vms[vm].demand_cores;
-    draft.fits(vm, host)
+    (home || demand <= cores_max(view, host) + 1e-9)
+        && draft.fits(vm, host)
         && draft.context.price(draft.scope, vm, host).is_some()
-        && (home || demand <= cores_max(view, host) + 1e-9)
 }
 
 /// Memory that guests may still get on `host`, in bytes.

@@ -25,28 +25,53 @@ pub(super) fn stranded(replay: &Replay<'_>, away: &BTreeSet<&HostId>) -> BTreeMa
     if replay.policy.limits.host_failures == 0 {
         return BTreeMap::new();
     }
+    let mut guests: BTreeMap<&HostId, Vec<&Domain>> = BTreeMap::new();
+    for (vm, host) in &replay.place {
+        guests.entry(*host).or_default().extend(replay.domains.get(vm).copied());
+    }
+    let free = free(replay, away);
     let mut found = BTreeMap::new();
-    for failed in replay.snapshot.hosts.keys() {
-        let mut here: Vec<&Domain> = replay
-            .domains
-            .values()
-            .copied()
-            .filter(|domain| replay.place.get(&domain.vm) == Some(&failed))
-            .collect();
+    for (failed, mut here) in guests {
         here.sort_by_key(|domain| (Reverse((domain.memory, domain.vcpus)), &domain.vm));
-        let room = Room::new(replay, failed, away);
         let picks: [Rank; 4] = [
+            |_, before| -i128::from(before),
             |free, _| i128::from(free),
             |_, _| 0,
             |free, _| -i128::from(free),
-            |_, before| -i128::from(before),
         ];
-        let left = picks.iter().map(|pick| room.clone().restart(&here, *pick)).min().unwrap_or(0);
+        let mut left = usize::MAX;
+        for pick in picks {
+            if left > 0 {
+                left = left.min(Room::without(replay, &free, failed).restart(&here, pick));
+            }
+        }
         if left > 0 {
             found.insert(failed.to_string(), left);
         }
     }
     found
+}
+
+/// Memory and vCPUs that are free on each host that takes VMs.
+fn free<'a>(replay: &Replay<'a>, away: &BTreeSet<&HostId>) -> BTreeMap<&'a HostId, (u64, f64)> {
+    let (limits, snapshot) = (&replay.policy.limits, replay.snapshot);
+    let mut free = BTreeMap::new();
+    for (id, host) in &snapshot.hosts {
+        if !away.contains(id) && host.state == HostState::Up {
+            let memory = (host.memory.as_f64() * (1.0 - limits.memory_reserve.get())) as u64;
+            free.insert(id, (memory, host.cpu.as_cores_f64() * limits.cpu_overcommit));
+        }
+    }
+    let here = replay.domains.values().filter_map(|one| Some((*one, *replay.place.get(&one.vm)?)));
+    // Those who pass through hold memory at this end too.
+    let passing = snapshot.domains.iter().filter(|one| !one.state.lives_here());
+    for (domain, host) in here.chain(passing.map(|one| (one, &one.host))) {
+        if let Some(free) = free.get_mut(host) {
+            free.0 = free.0.saturating_sub(domain.memory.get());
+            free.1 -= f64::from(domain.vcpus);
+        }
+    }
+    free
 }
 
 /// What the plan makes worse, as problems; what was already so is said too.
@@ -86,42 +111,27 @@ pub(super) fn judge(replay: &mut Replay<'_>, plan: &Plan, before: &BTreeMap<Stri
 /// What a host is chosen by, the least first: memory that is free there, and was at the beginning.
 type Rank = fn(u64, u64) -> i128;
 
-/// Memory and vCPUs that are free on each host, and who is there.
-#[derive(Clone)]
-struct Room<'a> {
+/// The cluster after a failure.
+struct Room<'a, 'b> {
+    replay: &'b Replay<'a>,
     free: BTreeMap<&'a HostId, (u64, f64)>,
-    guests: BTreeMap<&'a HostId, BTreeSet<&'a VmId>>,
-    rules: &'a [Rule],
+    /// Where VMs have started again.
+    started: BTreeMap<&'b VmId, &'a HostId>,
 }
 
-impl<'a> Room<'a> {
-    fn new(replay: &Replay<'a>, failed: &HostId, away: &BTreeSet<&HostId>) -> Self {
-        let (limits, snapshot) = (&replay.policy.limits, replay.snapshot);
-        let mut room =
-            Self { free: BTreeMap::new(), guests: BTreeMap::new(), rules: &replay.policy.rules };
-        for (id, host) in &snapshot.hosts {
-            if id == failed || away.contains(id) || host.state != HostState::Up {
-                continue;
-            }
-            let memory = (host.memory.as_f64() * (1.0 - limits.memory_reserve.get())) as u64;
-            room.free.insert(id, (memory, host.cpu.as_cores_f64() * limits.cpu_overcommit));
-        }
-        let here =
-            replay.domains.values().filter_map(|one| Some((*one, *replay.place.get(&one.vm)?)));
-        // Those who pass through hold memory at this end too.
-        let passing = snapshot.domains.iter().filter(|one| !one.state.lives_here());
-        for (domain, host) in here.chain(passing.map(|one| (one, &one.host))) {
-            if let Some(free) = room.free.get_mut(host) {
-                free.0 = free.0.saturating_sub(domain.memory.get());
-                free.1 -= f64::from(domain.vcpus);
-            }
-            room.guests.entry(host).or_default().insert(&domain.vm);
-        }
-        room
+impl<'a, 'b> Room<'a, 'b> {
+    fn without(
+        replay: &'b Replay<'a>,
+        free: &BTreeMap<&'a HostId, (u64, f64)>,
+        failed: &HostId,
+    ) -> Self {
+        let mut free = free.clone();
+        free.remove(failed);
+        Self { replay, free, started: BTreeMap::new() }
     }
 
     /// How many of `domains` find no place, where `rank` is least on the host to be taken.
-    fn restart(&mut self, domains: &[&'a Domain], rank: Rank) -> usize {
+    fn restart(&mut self, domains: &[&'b Domain], rank: Rank) -> usize {
         let before = self.free.clone();
         let mut left = 0;
         for domain in domains {
@@ -138,19 +148,25 @@ impl<'a> Room<'a> {
             if let Some(free) = self.free.get_mut(host) {
                 *free = (free.0 - memory, free.1 - vcpus);
             }
-            self.guests.entry(host).or_default().insert(&domain.vm);
+            self.started.insert(&domain.vm, host);
         }
         left
     }
 
+    /// Whether no rule keeps `domain` off `host`. Who waits for a place is nowhere.
     fn allows(&self, domain: &Domain, host: &HostId) -> bool {
-        let guests = self.guests.get(host);
-        let meets = |vms: &[VmId]| {
-            let there = |other: &VmId| guests.is_some_and(|guests| guests.contains(other));
-            vms.iter().any(|other| *other != domain.vm && there(other))
+        let there = |other: &VmId| {
+            let at = self.started.get(other).or_else(|| self.replay.place.get(other));
+            let passing = || {
+                let sightings = self.replay.snapshot.sightings(other);
+                sightings.into_iter().any(|one| !one.state.lives_here() && one.host == *host)
+            };
+            at == Some(&host) || passing()
         };
-        self.rules.iter().all(|rule| match rule {
-            Rule::AntiAffinity { vms, .. } => !vms.contains(&domain.vm) || !meets(vms),
+        self.replay.policy.rules.iter().all(|rule| match rule {
+            Rule::AntiAffinity { vms, .. } => {
+                !vms.contains(&domain.vm) || !vms.iter().any(|vm| *vm != domain.vm && there(vm))
+            }
             _ => rule.allows(&domain.vm, host),
         })
     }

@@ -29,6 +29,8 @@ pub enum Remark {
         before: u32,
         /// Moves of the plan.
         moves: u32,
+        /// No plan makes this room with fewer moves.
+        fewest: u32,
         /// Memory of the VMs that move.
         memory: Bytes,
         /// Predicted time of the plan.
@@ -121,7 +123,7 @@ impl fmt::Display for Remark {
                     late.join(", ")
                 )
             }
-            Self::RoomFor { flavours, before, moves, memory, time } => {
+            Self::RoomFor { flavours, before, moves, fewest, memory, time } => {
                 let wanted: Vec<String> = flavours.iter().map(ToString::to_string).collect();
                 let wanted = wanted.join(" and ");
                 if *moves == 0 {
@@ -129,10 +131,12 @@ impl fmt::Display for Remark {
                 }
                 write!(
                     f,
-                    "{} ({}, {}) make room for {wanted}; {before} of them had room before",
+                    "{} ({}, {}) make room for {wanted}; {before} of them had room before; no plan \
+                     does it with fewer than {}",
                     counted((*moves).into(), "move"),
                     memory.human(),
-                    time.human()
+                    time.human(),
+                    fewest
                 )
             }
             Self::NoMoreRoom { found, most } if most > found => {

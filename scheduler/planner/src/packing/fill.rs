@@ -22,7 +22,10 @@ pub(super) enum Way {
 pub(super) const WAYS: [Way; 3] = [Way::Tightest, Way::Cheapest, Way::Evenest];
 
 /// VMs that may be pushed out to let in one that found no place.
-const PUSHES_MAX: usize = 200;
+const PUSHES_MAX: usize = 100;
+
+/// Roomiest hosts that are asked to push one out.
+const PUSHED: usize = 32;
 
 /// Empties the hosts of `off` in `draft`; `false` where something found no place.
 pub(super) fn fill(draft: &mut Draft<'_>, off: &[bool], way: Way) -> bool {
@@ -90,7 +93,9 @@ fn push(draft: &mut Draft<'_>, targets: &[usize], vm: usize, pushes: &mut usize)
     *pushes -= 1;
     let view = draft.context.view;
     let mut best: Option<(u64, usize, usize, usize)> = None;
-    for &host in targets {
+    let mut roomy = targets.to_vec();
+    roomy.sort_by_key(|&host| (Reverse(free(draft, host)), host));
+    for host in roomy.into_iter().take(PUSHED) {
         let small: Vec<usize> = draft
             .guests(host)
             .iter()

@@ -17,7 +17,7 @@ use whimbrel_core::{
 };
 
 use super::{
-    evict, mend,
+    evict, fewest, mend,
     waiting::{Free, Waiting},
 };
 use crate::{
@@ -35,6 +35,9 @@ const TRIES_BY_ONE: usize = 8;
 
 /// Most VMs that room is made for where no flavour is given.
 const UNASKED_MAX: u64 = 1_000;
+
+/// Relative distance to the bound above which it says nothing.
+const TELLING_GAP: f64 = 0.5;
 
 /// A place of every VM that exists, and what is known of it.
 struct Found {
@@ -237,6 +240,9 @@ fn finish(
         flavours: shrunk(flavours, wanted),
         before: figure(room_now(context, wanted)),
         moves: figure(order.moves.len()),
+        fewest: figure(
+            wanted.first().map_or(0, |one| fewest::moves(context, one.memory, wanted.len())),
+        ),
         memory: moved.map(|(vm, _)| vm.domain.memory).sum(),
         time: order.moves.iter().map(|one| one.ends).max().unwrap_or_default(),
     }];
@@ -252,6 +258,8 @@ fn finish(
         remarks.push(Remark::Reserve { failures, before, after });
     }
     let Found { by: found_by, gap, .. } = found;
+    // A larger one says nothing: the bound of the search lets VMs leave in part.
+    let gap = gap.filter(|gap| *gap < TELLING_GAP);
     Ok((Decision { place, moves: order.moves, found_by, gap }, remarks))
 }
 

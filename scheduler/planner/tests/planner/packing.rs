@@ -261,6 +261,10 @@ mod brute {
                     prop_assert_eq!(cluster.faults(&plan), Vec::<String>::new());
                     let moved: BTreeMap<_, _> = plan.moves().map(|(_, m)| (&m.vm, &m.to)).collect();
                     prop_assert_eq!(moved.len(), least);
+                    let Remark::RoomFor { fewest, .. } = &plan.report.remarks[0] else {
+                        return Err(TestCaseError::fail("no room is told"));
+                    };
+                    prop_assert!(*fewest as usize <= least);
                 }
                 (Err(PlanFailure::NoRoomFor { found: 0, .. } | PlanFailure::Unreachable(_)), None) => {}
                 (other, least) => prop_assert!(false, "{:?} {:?}", other.map(|p| p.digest), least),
