@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use whimbrel_core::{
-    Domain, DomainState, Goal, Host, HostId, HostState, Move, Plan, Policy, Predictor, Snapshot,
-    VmId,
+    Domain, DomainState, Goal, Host, HostId, HostState, Move, Outlook, Plan, Policy, Predictor,
+    Snapshot, VmId,
     cluster::DirtyReading,
     digest::Digest,
     plan::{AtOnce, Parent, PlanReport, Reason},
@@ -32,6 +32,8 @@ pub struct Cluster {
     pub snapshot: Snapshot,
     /// The defaults, without a limit on the number of moves.
     pub policy: Policy,
+    /// Nothing, unless it is changed.
+    pub outlook: Outlook,
 }
 
 impl Cluster {
@@ -62,7 +64,7 @@ impl Cluster {
         snapshot.normalise();
         let mut policy = Policy::default();
         policy.limits.moves_max = 100_000;
-        Self { snapshot, policy }
+        Self { snapshot, policy, outlook: Outlook::default() }
     }
 
     /// To empty the first host.
@@ -75,6 +77,7 @@ impl Cluster {
         PlanRequest {
             snapshot: &self.snapshot,
             policy: &self.policy,
+            outlook: &self.outlook,
             goal,
             predictor,
             now: NOW,

@@ -17,6 +17,7 @@ pub mod baseline;
 pub mod choose;
 pub mod conformal;
 pub mod curve;
+pub mod demand;
 pub mod evaluate;
 pub mod file;
 pub mod forecast;

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Beside it [`fleet`] places arrivals on many hosts, [`storm`] runs thousands of migrations among
-//! many guests, and [`consolidation`] compares policies on traces as `CloudSim` does; they take
-//! numbers instead of names, and no engine.
+//! many guests, [`consolidation`] compares policies on traces as `CloudSim` does, and [`balancing`]
+//! compares balancers on them; they take numbers instead of names, and no engine.
 //!
 //! The physics are written apart from the predictor, which is no dependency of this package;
 //! [`fidelity`] holds them against recorded migrations.
@@ -23,6 +23,7 @@
 //!
 //! Never here: a clock, a file, a thread, or randomness that does not come from a seed.
 
+pub mod balancing;
 mod bands;
 pub mod change;
 pub mod checkers;

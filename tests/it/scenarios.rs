@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use whimbrel_core::{Goal, Plan, Policy, Snapshot, check};
+use whimbrel_core::{Goal, Outlook, Plan, Policy, Snapshot, check};
 use whimbrel_models::ReplayPredictor;
 use whimbrel_planner::PlanRequest;
 use whimbrel_simulator::Scenario;
@@ -48,6 +48,7 @@ fn planned(policy: &Policy, snapshot: &Snapshot, goal: &Goal) -> Plan {
     let plan = whimbrel_planner::plan(&PlanRequest {
         snapshot,
         policy,
+        outlook: &Outlook::default(),
         goal: goal.clone(),
         predictor: &ReplayPredictor::default(),
         now: snapshot.taken_at,

@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod digest;
 pub mod ids;
 pub mod migration;
+pub mod outlook;
 pub mod plan;
 pub mod policy;
 pub mod ports;
@@ -24,6 +25,7 @@ pub mod units;
 
 pub use cluster::{Domain, DomainState, Host, HostState, Snapshot};
 pub use ids::{HostId, OrderId, PlanId, VmId};
+pub use outlook::Outlook;
 pub use plan::{Goal, Move, Plan};
 pub use policy::Policy;
 pub use ports::Cluster;

@@ -86,6 +86,15 @@ pub struct Balance {
     pub downtime_weight: f64,
     /// A move must gain this many times its cost. Range 1..=1000.
     pub gain_factor: f64,
+    /// Quantile of what each guest is expected to want over the horizon that is planned for, where
+    /// telemetry tells enough of it; otherwise its last reading counts. Range 0.05..=0.95: higher
+    /// is more careful, and moves more.
+    pub demand_quantile: Share,
+    /// How long balance leaves a guest alone after a migration of it, whoever asked for that. Each
+    /// further migration within a day doubles it. Range 0..=7 d; 0 for no rest.
+    pub cooldown: Span,
+    /// The longest rest that doubling leads to. Range 0..=7 d.
+    pub cooldown_max: Span,
 }
 
 /// A rule about which VM may be where. All rules are hard and hold at every moment, also while
@@ -218,6 +227,9 @@ impl Default for Balance {
             migration_weight: 1.0,
             downtime_weight: 20.0,
             gain_factor: 2.0,
+            demand_quantile: Share::clamped(0.9),
+            cooldown: Span::from_seconds(3600),
+            cooldown_max: Span::from_seconds(86_400),
         }
     }
 }
@@ -306,6 +318,13 @@ impl Policy {
         in_range("balance.downtime_weight", balance.downtime_weight, 0.0, 1e4, "0 to 10000")?;
         in_range("balance.gain_factor", balance.gain_factor, 1.0, 1000.0, "1 to 1000")?;
         self.even.check()?;
+        let quantile = balance.demand_quantile.get();
+        in_range("balance.demand_quantile", quantile, 0.05, 0.95, "0.05 to 0.95")?;
+        for (key, rest) in
+            [("balance.cooldown", balance.cooldown), ("balance.cooldown_max", balance.cooldown_max)]
+        {
+            in_range(key, rest.as_seconds_f64(), 0.0, 604_800.0, "0 s to 7 d")?;
+        }
         check_migration(&self.migration)
     }
 }

@@ -10,8 +10,9 @@ use whimbrel_core::{policy::Balance, units::Bytes};
 use crate::{
     failure::{PlanFailure, Rejected, Stalled},
     options::{self, Offer, Refusal},
+    rest,
     scope::{Context, Scope, broken},
-    search::{Dead, Decision, search, seed},
+    search::{Dead, Decision, again, search, seed},
     validate::movable_on,
 };
 
@@ -122,10 +123,12 @@ pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
         // Nothing in the goal is left to gain, so the present placement is the optimum.
         return Ok(Decision::stay(context));
     }
-    let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
+    let free = |vm: usize| view.vms[vm].held.is_none() && rest::resting(context, vm).is_none();
+    let movable = (0..view.vms.len()).map(free).collect();
     let price_factor = balance.gain_factor;
     let scope = Scope { movable, must_leave: None, price_factor };
-    search(context, &scope, || Some(seed::balance(context, &scope))).map_err(|dead| {
+    let found = search(context, &scope, || Some(seed::balance(context, &scope)));
+    found.map(|found| again::stable(context, &scope, found)).map_err(|dead| {
         let stuck = match dead {
             Dead::Unreachable(stuck) => stuck,
             // The incumbent is a placement, so this is never reached.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use whimbrel_core::{
+    Outlook,
     cluster::Snapshot,
     digest::Digest,
     ids::VmId,
@@ -43,6 +44,9 @@ pub struct Input {
     pub policy: Policy,
     /// The cluster as observed.
     pub snapshot: Snapshot,
+    /// What was known of guests besides.
+    #[serde(default, skip_serializing_if = "Outlook::is_empty")]
+    pub outlook: Outlook,
     /// What the planner asked the predictor, and what it was told.
     #[serde(default)]
     pub answers: Vec<Answer>,
@@ -114,6 +118,7 @@ pub fn record(request: &PlanRequest<'_>) -> (Result<Plan, PlanFailure>, Input) {
         decided: Some(Decided::of(&outcome)),
         policy: request.policy.clone(),
         snapshot: request.snapshot.clone(),
+        outlook: request.outlook.clone(),
         answers: recorder.into_answers(),
         costs: BTreeMap::new(),
     };
@@ -133,6 +138,7 @@ impl Input {
         let known = Known::new(&self.answers, &self.costs, usual);
         let answer = work(&PlanRequest {
             snapshot: &self.snapshot,
+            outlook: &self.outlook,
             policy: &self.policy,
             goal: self.goal.clone(),
             predictor: &known,

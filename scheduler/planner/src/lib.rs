@@ -11,8 +11,9 @@
 //! deadline is named (`deadline`).
 //!
 //! Costs and gains are guest-seconds of slow-down over the policy's horizon: contention on the
-//! hosts (`contention`) against the weighted time and downtime of the moves. CPU demand is the
-//! last reading.
+//! hosts (`contention`) against the weighted time and downtime of the moves. CPU demand is what the
+//! request's outlook expects of each VM, and the last reading where it says nothing; a VM that was
+//! moved lately rests (`rest`).
 //!
 //! A request as a value that can be kept and planned again is an [`input`](input::Input); [`formats`]
 //! are its texts.
@@ -21,6 +22,7 @@
 //! clocks, execution, and no code of the checker, which judges these plans on its own.
 
 use whimbrel_core::{
+    Outlook,
     cluster::Snapshot,
     plan::{Goal, Plan, Remark},
     policy::Policy,
@@ -46,6 +48,7 @@ pub mod placing;
 pub mod relaxation;
 mod report;
 mod reserve;
+mod rest;
 mod restore;
 mod scope;
 mod search;
@@ -68,6 +71,8 @@ pub struct PlanRequest<'a> {
     pub snapshot: &'a Snapshot,
     /// What the operator wants.
     pub policy: &'a Policy,
+    /// What the past says of the VMs; `Outlook::default()` where nothing is known of it.
+    pub outlook: &'a Outlook,
     /// What the plan is for.
     pub goal: Goal,
     /// Who says what a migration costs.

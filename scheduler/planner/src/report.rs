@@ -14,6 +14,7 @@ use crate::{
     goal::ruled,
     options::{self, Offer},
     ordering::{Scheduled, Step},
+    rest,
     scope::{Context, scattered, scattered_now},
     search::Decision,
     view::Occupancy,
@@ -167,6 +168,9 @@ pub(crate) fn stay_reason(
     }
     if !hot && view.ban(vm, view.vms[vm].home).is_none() {
         return Reason::WellPlaced;
+    }
+    if let Some(until) = rest::resting(context, vm) {
+        return Reason::Resting { until };
     }
     let offers = options::offers(view, context.costs, vm);
     if offers.iter().all(|offer| offer.answer.is_err()) {

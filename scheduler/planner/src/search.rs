@@ -3,6 +3,7 @@
 //! The incumbent is always there first where one exists, so a solver that fails, runs out of
 //! nodes or finds worse costs quality and never the plan.
 
+pub(crate) mod again;
 pub(crate) mod draft;
 mod local;
 mod problem;

@@ -11,6 +11,7 @@ use whimbrel_core::{
 use crate::{
     PlanRequest,
     failure::{Held, PlanFailure},
+    rest,
     view::View,
 };
 
@@ -22,7 +23,8 @@ pub(crate) fn view<'a>(request: &PlanRequest<'a>) -> Result<View<'a>, PlanFailur
     if age > limit {
         return Err(PlanFailure::Stale { age, limit });
     }
-    let view = View::new(snapshot, policy)?;
+    let mut view = View::new(snapshot, policy)?;
+    rest::look_ahead(&mut view, request.outlook, request.now);
     let contradictions = policy.contradictions(snapshot);
     if !contradictions.is_empty() {
         return Err(PlanFailure::Contradictions(contradictions));

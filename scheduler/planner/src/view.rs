@@ -13,6 +13,7 @@ use whimbrel_core::{
     ids::{HostId, VmId},
     plan::Reason,
     policy::{Policy, Rule},
+    units::Timestamp,
 };
 
 mod occupancy;
@@ -32,6 +33,8 @@ pub(crate) struct View<'a> {
     pub(crate) apart: Vec<Group<'a>>,
     /// Affinity rules with two or more of their VMs present.
     pub(crate) together: Vec<Group<'a>>,
+    /// VMs that an earlier plan, which was not done, takes elsewhere, with the host.
+    pub(crate) planned: Vec<(usize, usize)>,
     /// Where a migration outside this plan takes a VM.
     pub(crate) arriving: BTreeMap<&'a VmId, usize>,
 }
@@ -57,8 +60,10 @@ pub(crate) struct VmView<'a> {
     pub(crate) domain: &'a Domain,
     /// Index of its host.
     pub(crate) home: usize,
-    /// Its CPU demand in cores. Taken from the last reading, not from a forecast.
+    /// Its CPU demand in cores: by the outlook, else by the last reading.
     pub(crate) demand_cores: f64,
+    /// Until when balance leaves it alone, where it was moved lately.
+    pub(crate) rests_until: Option<Timestamp>,
     /// Pin and exclude rules that name it.
     placed_by: Vec<Placing<'a>>,
     /// Its groups in [`View::apart`].
@@ -116,8 +121,8 @@ impl<'a> View<'a> {
                 arriving.insert(&domain.vm, host);
             }
         }
-        let mut view =
-            Self { policy, hosts, vms, apart: Vec::new(), together: Vec::new(), arriving };
+        let (apart, together, planned) = (Vec::new(), Vec::new(), Vec::new());
+        let mut view = Self { policy, hosts, vms, apart, together, planned, arriving };
         view.group();
         Ok(view)
     }
@@ -224,6 +229,7 @@ impl<'a> VmView<'a> {
             domain,
             home,
             demand_cores: 0.0,
+            rests_until: None,
             placed_by: Vec::new(),
             apart: Vec::new(),
             together: Vec::new(),

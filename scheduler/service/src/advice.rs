@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use whimbrel_core::{
-    Domain, Goal, HostId, HostState, Plan, Policy, Prediction, Snapshot, VmId,
+    Domain, Goal, HostId, HostState, Outlook, Plan, Policy, Prediction, Snapshot, VmId,
     check::{self, Note},
     plan::Term,
     telemetry::MigrationRecord,
@@ -21,6 +21,7 @@ use whimbrel_simulator::{
 use crate::Failure;
 
 mod ask;
+mod outlook;
 mod tell;
 
 pub use ask::{Explanation, Question};
@@ -41,6 +42,8 @@ pub struct Situation {
     pub now: Timestamp,
     /// Recorded series that the simulator follows; without them, load stays as it is.
     pub replay: Option<Replay>,
+    /// What the past says of guests; nothing where the cluster is not as it was recorded.
+    pub outlook: Outlook,
 }
 
 /// Answers questions under one policy.
@@ -50,6 +53,8 @@ pub struct Advisor {
     predictor: ReplayPredictor,
     physics: Physics,
     content: BTreeMap<VmId, Bytes>,
+    /// When migrations of each guest began.
+    moves: BTreeMap<VmId, Vec<Timestamp>>,
 }
 
 /// A plan with all that was found out about it.
@@ -96,6 +101,7 @@ impl Advisor {
             predictor: ReplayPredictor { model },
             physics: physics.learnt(history),
             content: content_of(history),
+            moves: outlook::moves(history),
         }
     }
 
@@ -173,6 +179,7 @@ impl Advisor {
         PlanRequest {
             snapshot: &situation.snapshot,
             policy: &self.policy,
+            outlook: &situation.outlook,
             goal,
             predictor: &self.predictor,
             now: situation.now,

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use whimbrel_core::{
-    Policy, Snapshot,
+    Outlook, Policy, Snapshot,
     telemetry::{DirtySample, MigrationRecord, MigrationTrace},
     units::{Span, Timestamp},
 };
@@ -50,7 +50,7 @@ impl Scene {
     ) -> Result<Self, Failure> {
         let history: Vec<MigrationRecord> = past.iter().map(|t| t.record.clone()).collect();
         let advisor = Advisor::new(policy, teaching::model(model, past)?, &history);
-        Ok(Self { situation, advisor, history })
+        Ok(Self { situation: advisor.looking_ahead(situation), advisor, history })
     }
 
     /// A moment of recorded telemetry; its last one without `at`. Only migrations that were over
@@ -74,7 +74,8 @@ impl Scene {
         let over = |trace: &MigrationTrace| trace.record.at + trace.record.wall <= now;
         let past: Vec<MigrationTrace> = history(directory)?.into_iter().filter(over).collect();
         let replay = Some(replay(&source, &snapshot));
-        Self::new(Situation { snapshot, now, replay }, policy, &past, model)
+        let outlook = Outlook::default();
+        Self::new(Situation { snapshot, now, replay, outlook }, policy, &past, model)
     }
 }
 
@@ -108,7 +109,7 @@ pub fn live(mut snapshot: Snapshot, kept: Option<&SnapshotSource>) -> Situation 
         fill_in(&mut snapshot, source);
         replay(source, &snapshot)
     });
-    Situation { now: snapshot.taken_at, snapshot, replay }
+    Situation { now: snapshot.taken_at, snapshot, replay, outlook: Outlook::default() }
 }
 
 /// Gives domains without readings of their own the recent ones that a collector kept.

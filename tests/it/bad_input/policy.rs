@@ -83,6 +83,7 @@ fn every_range_has_two_ends() {
         ("balance", "migration_weight", ["-0.1", "100.1"], "0 to 100"),
         ("balance", "downtime_weight", ["-0.1", "10001.0"], "0 to 10000"),
         ("balance", "gain_factor", ["0.9", "1000.1"], "1 to 1000"),
+        ("balance", "demand_quantile", ["0.04", "0.96"], "0.05 to 0.95"),
     ];
     for (section, key, values, range) in cases {
         for value in values {

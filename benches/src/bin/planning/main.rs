@@ -15,6 +15,7 @@ use whimbrel_benches::cpu_time;
 use whimbrel_core::{Goal, check, units::Share};
 use whimbrel_planner::formats::{self, Problem};
 
+mod again;
 mod even;
 mod placing;
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [file, options @ ..] = arguments else {
-        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even|powersave] [--host-failures COUNT] [--reserve-may-sleep] [--gain-min SHARE] [--moves-max N] [--capacity MIB,VCPUS [--one-by-one]]".into());
+        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even|powersave] [--host-failures COUNT] [--reserve-may-sleep] [--gain-min SHARE] [--moves-max N] [--capacity MIB,VCPUS [--one-by-one]] [--again PART]".into());
     };
     let text = fs::read_to_string(file)?;
     let used = fs::read_to_string(format!("{file}.dynu")).ok();
@@ -90,6 +91,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         fs::write(path, json!({ "placement": place }).to_string())?;
     }
     let score = plan.report.terms.iter().find(|term| term.name == "unevenness_score");
+    let again = option("--again").map(|part| part.parse()).transpose()?;
+    let again = again.map(|part: f64| {
+        let kept = |told| again::kept(&input, &plan, part, told);
+        Ok::<_, whimbrel_planner::PlanFailure>((kept(false)?, kept(true)?))
+    });
     let line = json!({
         "instance": name,
         "tool": "whimbrel",
@@ -105,5 +111,17 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "checker_passes": check::passes(&notes),
     });
     println!("{line}");
+    if let Some((unknown, known)) = again.transpose()? {
+        for (told, kept) in [(false, unknown), (true, known)] {
+            let again::Kept { moves, guests, value } = kept;
+            let line = json!({
+                "knows_first_plan": told,
+                "moves_kept_share": moves,
+                "guests_kept_share": guests,
+                "value_ratio": value,
+            });
+            println!("{line}");
+        }
+    }
     Ok(())
 }

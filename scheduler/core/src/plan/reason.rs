@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::HostId;
+use crate::{ids::HostId, units::Timestamp};
 
 /// Why a VM moves or stays. Costs and gains are in guest-seconds of slow-down over the policy's
 /// horizon: the same unit, so that they can be compared.
@@ -70,6 +70,11 @@ pub enum Reason {
         /// The policy's limit.
         limit: u32,
     },
+    /// It was moved a short time ago and is left alone for a while.
+    Resting {
+        /// Until when.
+        until: Timestamp,
+    },
     /// A migration of it is under way already.
     Migrating,
     /// A post-copy migration of it broke: nobody may act on it without a human.
@@ -123,6 +128,7 @@ impl fmt::Display for Reason {
             Self::NoRoom => f.write_str("no host can take it"),
             Self::MakesRoom { host } => write!(f, "makes room on {host} for another move"),
             Self::MovesLimit { limit } => write!(f, "the plan has its {limit} moves without it"),
+            Self::Resting { until } => write!(f, "moved a short time ago, rests until {until}"),
             Self::Migrating => f.write_str("a migration of it is under way"),
             Self::NeedsHuman => f.write_str("its post-copy migration broke, a human must decide"),
             Self::HostUnreachable => f.write_str("its host does not answer"),

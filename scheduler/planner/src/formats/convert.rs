@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use whimbrel_core::{
+    Outlook,
     cluster::{Domain, DomainState, Host, Snapshot},
     plan::{Flavour, Goal},
     policy::Policy,
@@ -57,6 +58,7 @@ pub(super) fn input(plain: &Plain) -> Result<(Input, bool), FormatError> {
         decided: None,
         policy,
         snapshot,
+        outlook: Outlook::default(),
         answers: Vec::new(),
         costs: plain.vms.iter().map(|vm| (vm.name.clone(), vm.move_cost_seconds)).collect(),
     };

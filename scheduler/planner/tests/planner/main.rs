@@ -8,6 +8,7 @@ mod even;
 mod explanations;
 mod forms;
 mod hostile;
+mod outlook;
 mod packing;
 mod placing;
 mod properties;

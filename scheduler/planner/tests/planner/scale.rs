@@ -9,7 +9,7 @@ use whimbrel_core::{
 use crate::{properties::some_cluster, support::*};
 
 /// `hosts` hosts of 10 cores; every fourth runs twelve VMs, the others three.
-fn skewed(hosts: usize) -> Cluster {
+pub(crate) fn skewed(hosts: usize) -> Cluster {
     let names: Vec<String> = (0..hosts).map(|host| format!("h{host:04}")).collect();
     let mut cluster = Cluster::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
     cluster.policy.limits.cpu_overcommit = 10.0;

@@ -6,6 +6,7 @@ use whimbrel_core::{
     check::{self, Note},
     cluster::{DirtyReading, Domain, DomainState, Host, HostState, Snapshot},
     ids::{HostId, VmId},
+    outlook::{Demand, DemandSource, Outlook},
     plan::{Goal, Plan},
     policy::{Policy, Rule},
     predict::{MigrationRequest, PredictError, Prediction, Predictor, Quantiles, Stall},
@@ -82,6 +83,7 @@ pub(crate) fn affinity(vms: &[&str]) -> Rule {
 pub(crate) struct Cluster {
     pub(crate) snapshot: Snapshot,
     pub(crate) policy: Policy,
+    pub(crate) outlook: Outlook,
 }
 
 impl Cluster {
@@ -101,7 +103,7 @@ impl Cluster {
         let hosts: BTreeMap<HostId, Host> =
             hosts.iter().map(|name| (host_id(name), host.clone())).collect();
         let snapshot = Snapshot { taken_at: NOW, hosts, domains: Vec::new(), orders: Vec::new() };
-        Self { snapshot, policy }
+        Self { snapshot, policy, outlook: Outlook::default() }
     }
 
     /// A domain with 4 vCPUs, `memory_gib` and `cores` in use.
@@ -158,6 +160,21 @@ impl Cluster {
         self
     }
 
+    /// Lets `name` be planned for by `cores`.
+    pub(crate) fn expecting(mut self, name: &str, cores: f64) -> Self {
+        let cpu = MilliCores::new((cores * 1000.0) as u64);
+        let demand = Demand { cpu, from: DemandSource::Forecast };
+        self.outlook.demands.insert(vm_id(name), demand);
+        self
+    }
+
+    /// Lets `name` have been moved so many minutes before now.
+    pub(crate) fn moved(mut self, name: &str, minutes_ago: u64) -> Self {
+        let at = Timestamp::from_micros(NOW.as_micros() - minutes_ago * 60_000_000);
+        self.outlook.moves.entry(vm_id(name)).or_default().push(at);
+        self
+    }
+
     pub(crate) fn rule(mut self, rule: Rule) -> Self {
         self.policy.rules.push(rule);
         self
@@ -172,6 +189,7 @@ impl Cluster {
         PlanRequest {
             snapshot: &self.snapshot,
             policy: &self.policy,
+            outlook: &self.outlook,
             goal,
             predictor: &Simple,
             now: NOW,

@@ -104,6 +104,10 @@ pub(super) struct GoalArguments {
     /// Also write the snapshot that the plan was made from
     #[arg(long, value_name = "FILE")]
     pub(super) save_snapshot: Option<PathBuf>,
+    /// A balance that was planned before and not executed: where it is nearly the best still, the
+    /// new plan keeps to it
+    #[arg(long, value_name = "FILE")]
+    pub(super) previous: Option<PathBuf>,
     /// Also write an HTML report
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
@@ -143,7 +147,12 @@ pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failur
     let (scene, proposal) = match &own.input.input {
         Some(path) => input::replayed(common, path, &goal, own.seed, &own.input)?,
         None => {
-            let scene = own.source.scene(common)?;
+            let mut scene = own.source.scene(common)?;
+            if let Some(path) = &own.previous {
+                let previous = files::read_plan(path)?;
+                let targets = previous.moves().map(|(_, one)| (one.vm.clone(), one.to.clone()));
+                scene.situation.outlook.planned = targets.collect();
+            }
             let proposal = proposed(&scene, &goal, own)?;
             (scene, proposal)
         }

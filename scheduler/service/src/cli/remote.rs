@@ -176,6 +176,9 @@ fn planned(
     if own.explain.is_some() {
         return Err(only_here("--explain of a plan", "the API tells no alternatives"));
     }
+    if own.previous.is_some() {
+        return Err(only_here("--previous", "the daemon plans anew"));
+    }
     if own.save_snapshot.is_some() {
         return Err(only_here("--save-snapshot", "inventory --save asks for the present one"));
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use whimbrel_core::{Goal, Plan, Snapshot};
+use whimbrel_core::{Goal, Outlook, Plan, Snapshot};
 use whimbrel_models::ReplayPredictor;
 use whimbrel_planner::PlanRequest;
 use whimbrel_simulator::{Outcome, Scenario, replay_command};
@@ -101,6 +101,7 @@ fn planned(scenario: &Scenario, snapshot: &Snapshot, goal: &Goal) -> Result<Plan
     let request = PlanRequest {
         snapshot,
         policy: &scenario.policy,
+        outlook: &Outlook::default(),
         goal: goal.clone(),
         predictor: &ReplayPredictor::default(),
         now: snapshot.taken_at,

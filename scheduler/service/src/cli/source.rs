@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use whimbrel_core::{
-    Policy,
+    Outlook, Policy,
     units::{Span, Timestamp},
 };
 
@@ -61,7 +61,7 @@ impl SourceArguments {
         if let Some(path) = &self.snapshot {
             let snapshot = files::read_snapshot(path)?;
             let now = snapshot.taken_at;
-            let situation = Situation { snapshot, now, replay: None };
+            let situation = Situation { snapshot, now, replay: None, outlook: Outlook::default() };
             let policy = files::read_policy(common.policy.as_deref())?;
             return Scene::new(situation, policy, &[], common.model.as_deref());
         }

@@ -45,6 +45,23 @@ or, to compare consolidation policies on a trace in CloudSim's world:
   parts = [\"20110303\"]
   hosts = 800
 
+or, to compare balancers on a trace (simulator/studies/balance.toml is a whole one):
+
+  kind = \"balance\"
+  overload_above = 0.8          # hosts above it count as overloaded
+  bandwidth = \"1000 MiB/s\"
+  [trace]
+  layout = \"bitbrains-parquet\"
+  set = \"bitbrains-rnd\"
+  days = 7                      # after one that is only looked at; from_day is optional
+  hosts = 12
+  [change.quarter]              # parts of the hosts' CPU and memory that guests use
+  cpu = 0.25
+  memory = 0.5
+  [policy.as-it-is]
+  balancer = \"whimbrel\"         # or none, threshold, workload-balance, proxmox, deviation
+  every = \"15 min\"              # balance = { demand_quantile = 0.7 } changes its policy
+
 Every cell (trace x policy x change x seed) is in exactly one shard, whoever does it gets the same
 figures, and a shard that was stopped, even by kill -9, goes on where it was: start it again.
 

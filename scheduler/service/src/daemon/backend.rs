@@ -134,7 +134,8 @@ impl Backend for Handle {
     }
 
     fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
-        let (advisor, situation) = (self.board.advisor(), self.situation()?);
+        let advisor = self.board.advisor();
+        let situation = advisor.looking_ahead(self.situation()?);
         let size = situation.snapshot.hosts.len() * situation.snapshot.domains.len();
         match advisor.propose(&situation, goal.clone(), seed) {
             Ok(proposal) => Planned::try_from(&proposal),

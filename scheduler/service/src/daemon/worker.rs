@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::watch;
 use whimbrel_core::{
-    Cluster, HostId, OrderId, Plan, PlanId, Policy, Snapshot,
+    Cluster, HostId, OrderId, Outlook, Plan, PlanId, Policy, Snapshot,
     migration::MoveState,
     ports::{Journal, JournalError, Order, Power, Record, Refusal},
     telemetry::MigrationRecord,
@@ -85,7 +85,12 @@ impl<W: World, J: Journal> Worker<W, J> {
             )));
         }
         let snapshot = self.world.observe();
-        let situation = Situation { now: snapshot.taken_at, snapshot, replay: None };
+        let situation = Situation {
+            now: snapshot.taken_at,
+            snapshot,
+            replay: None,
+            outlook: Outlook::default(),
+        };
         backend::refuse_fatal(&id, &self.board.advisor().check(&plan, &situation)?)?;
         let (goal, now) = (plan.goal.to_string(), self.world.now());
         let engine = Engine::start(plan, self.settings, now, &mut self.journal)

@@ -11,6 +11,7 @@
 //! Never here: a scheduler. Whoever has one starts the shards.
 
 mod axes;
+mod balance;
 mod kept;
 mod merge;
 mod run;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 
 pub use axes::{Axes, CELLS_MAX, Cell};
+pub use balance::BalanceMatrix;
 pub use merge::{Merged, merge};
 pub use run::{Ran, done, run};
 pub use shard::Shard;
@@ -85,10 +87,15 @@ impl Matrix {
                 let base = path.parent().unwrap_or(Path::new("."));
                 StudyMatrix::parse(&text, base).and_then(StudyMatrix::ready).map_err(about)
             }
+            balance::KIND => {
+                let base = path.parent().unwrap_or(Path::new("."));
+                BalanceMatrix::parse(&text, base).and_then(BalanceMatrix::ready).map_err(about)
+            }
             other => Err(about(Failure::invalid(format!(
-                "kind {other:?} is not known (hint: kind = {:?} or {:?})",
+                "kind {other:?} is not known (hint: kind = {:?}, {:?} or {:?})",
                 what_if::KIND,
-                study::KIND
+                study::KIND,
+                balance::KIND
             )))),
         }
     }

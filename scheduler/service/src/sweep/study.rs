@@ -94,7 +94,7 @@ impl StudyMatrix {
             let policy: Policy = name.parse().map_err(Failure::invalid)?;
             policies.insert(policy.to_string(), policy);
         }
-        let root = self.trace.root()?;
+        let root = located(self.trace.data.as_deref(), self.trace.set.as_deref())?;
         let StudyTrace { layout, parts, hosts, .. } = self.trace;
         let identity = kept::identity(root.parent().filter(|_| root.is_file()).unwrap_or(&root))?;
         let version = env!("CARGO_PKG_VERSION");
@@ -113,20 +113,19 @@ impl StudyMatrix {
     }
 }
 
-impl StudyTrace {
-    fn root(&self) -> Result<PathBuf, Failure> {
-        match (&self.data, &self.set) {
-            (Some(data), None) => Ok(data.clone()),
-            (None, Some(set)) => locate(set).ok_or_else(|| {
-                Failure::not_found(format!(
-                    "set {set} is not on this machine (hint: whimbrel dataset list says what is, \
-                     whimbrel dataset fetch {set} how to get it)"
-                ))
-            }),
-            _ => Err(Failure::invalid(
-                "trace has both of data and set, or neither (hint: give one of them)",
-            )),
-        }
+/// Where a trace lies that a matrix names by `data` or by `set`.
+pub(super) fn located(data: Option<&Path>, set: Option<&str>) -> Result<PathBuf, Failure> {
+    match (data, set) {
+        (Some(data), None) => Ok(data.to_owned()),
+        (None, Some(set)) => locate(set).ok_or_else(|| {
+            Failure::not_found(format!(
+                "set {set} is not on this machine (hint: whimbrel dataset list says what is, \
+                 whimbrel dataset fetch {set} how to get it)"
+            ))
+        }),
+        _ => Err(Failure::invalid(
+            "trace has both of data and set, or neither (hint: give one of them)",
+        )),
     }
 }
 

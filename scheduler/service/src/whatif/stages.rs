@@ -13,7 +13,7 @@ use std::{
 };
 
 use whimbrel_core::{
-    Domain, Goal, HostId, Plan, Policy, Snapshot, VmId,
+    Domain, Goal, HostId, Outlook, Plan, Policy, Snapshot, VmId,
     check::{self, Note},
     units::MilliCores,
 };
@@ -74,6 +74,8 @@ pub(super) fn plan(
             snapshot: changed.snapshot.clone(),
             now: scene.situation.now,
             replay: changed.replay.clone(),
+            // The past is of a cluster that was not changed.
+            outlook: Outlook::default(),
         },
         start: changed.snapshot.clone(),
         homeless: Vec::new(),

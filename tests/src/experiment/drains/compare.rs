@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use whimbrel::{advice::Situation, files, scene::Scene};
 use whimbrel_core::{
+    Outlook,
     ids::VmId,
     telemetry::{MigrationRecord, MigrationTrace},
     units::{Bytes, Span, Timestamp},
@@ -96,7 +97,8 @@ fn drain(place: &Path, name: &str, past: &[MigrationTrace]) -> Result<Compared, 
     let now = snapshot.taken_at;
     let before: Vec<MigrationTrace> =
         past.iter().filter(|trace| end(&trace.record) <= now).cloned().collect();
-    let scene = Scene::new(Situation { snapshot, now, replay: None }, policy, &before, None)?;
+    let situation = Situation { snapshot, now, replay: None, outlook: Outlook::default() };
+    let scene = Scene::new(situation, policy, &before, None)?;
     let proof = scene.advisor.prove(&plan, &scene.situation)?;
     let latest = now + plan.ends_if(|one| one.timeout);
     let during = |record: &&MigrationRecord| record.at >= now && record.at <= latest;
