@@ -279,7 +279,10 @@ impl fmt::Display for Goal {
             }
             Self::Balance => f.write_str("balance"),
             Self::Even => f.write_str("even"),
-            Self::Restore { places } => write!(f, "restore {} domains", places.len()),
+            Self::Restore { places } => {
+                let plural = if places.len() == 1 { "" } else { "s" };
+                write!(f, "restore {} domain{plural}", places.len())
+            }
             Self::Defragment { flavours } if flavours.is_empty() => f.write_str("defragment"),
             Self::Defragment { flavours } => {
                 let wanted: Vec<String> = flavours.iter().map(ToString::to_string).collect();

@@ -76,8 +76,10 @@ pub fn explain(
         let index = known.ok_or_else(|| unknown(told.context(), vm))?;
         let mut explanation = told.one(index);
         let alternatives = told.alternatives(index, usize::MAX);
-        if !matches!(explanation.why, Why::NotAsked { .. }) {
+        // Other goals do not weigh whether a move pays.
+        if plan.goal == Goal::Balance && !alternatives.is_empty() {
             explanation.thresholds = told.case.thresholds(request, index, &alternatives);
+            explanation.thresholds_sought = true;
         }
         told.compare(index, &mut explanation, alternatives);
         Ok(explanation)
@@ -192,6 +194,7 @@ impl<'a> Told<'a> {
             alternatives: Vec::new(),
             left_out: 0,
             thresholds: Vec::new(),
+            thresholds_sought: false,
             horizon: view.policy.balance.horizon,
         }
     }

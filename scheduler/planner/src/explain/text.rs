@@ -56,6 +56,11 @@ impl fmt::Display for Explanation {
         if !self.thresholds.is_empty() {
             write!(f, "\n  what would change the answer, each alone and all else as planned")?;
         }
+        if self.thresholds_sought && self.thresholds.is_empty() {
+            write!(f, "\n  no rule and none of these values would alone change the answer:")?;
+            let names: Vec<&str> = Key::ALL.into_iter().map(Key::name).collect();
+            write!(f, "\n    {}", names.join(", "))?;
+        }
         for threshold in &self.thresholds {
             write!(f, "\n    {}", Said { threshold, to: self })?;
         }
@@ -205,6 +210,17 @@ impl fmt::Display for Said<'_> {
 }
 
 impl Key {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::GainFactor,
+        Self::OverloadAbove,
+        Self::Horizon,
+        Self::MemoryReserve,
+        Self::CpuOvercommit,
+        Self::MovesMax,
+        Self::DowntimeLimit,
+    ];
+
     /// Its name in a policy file.
     pub fn name(self) -> &'static str {
         match self {

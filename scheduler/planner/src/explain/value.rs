@@ -31,6 +31,8 @@ pub struct Explanation {
     pub left_out: usize,
     /// What would change the answer, each alone, all else as planned.
     pub thresholds: Vec<Threshold>,
+    /// Whether such changes were looked for: only of single VMs, where the goal weighs what pays.
+    pub thresholds_sought: bool,
     /// How long the present load is expected to last: what contention is counted over.
     pub horizon: Span,
 }

@@ -135,6 +135,24 @@ fn a_drain_tells_what_else_was_possible_and_what_it_does_not_need() {
 }
 
 #[test]
+fn a_machine_that_is_brought_back_has_no_thresholds_and_one_that_nothing_would_move_says_so() {
+    let cluster = warm();
+    let places = std::iter::once((vm_id("w"), host_id("b"))).collect();
+    let plan = cluster.plan(Goal::Restore { places }).unwrap();
+    let w = told(&cluster, &plan, "w");
+    assert!(w.thresholds.is_empty() && !w.thresholds_sought);
+    assert!(w.to_string().starts_with("w moves from a to b: it is to be there"), "{w}");
+    let v = told(&cluster, &plan, "v").to_string();
+    assert!(v.starts_with("v stays on a: the goal, restore 1 domain, needs no move of it"), "{v}");
+    let plan = cluster.plan(Goal::Balance).unwrap();
+    let x = told(&cluster, &plan, "x").to_string();
+    assert!(
+        x.contains("none of these values would alone change the answer:\n    balance.gain"),
+        "{x}"
+    );
+}
+
+#[test]
 fn an_unknown_machine_and_a_plan_of_another_cluster_are_refused() {
     let cluster = warm();
     let plan = cluster.plan(Goal::Balance).unwrap();

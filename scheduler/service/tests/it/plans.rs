@@ -73,7 +73,7 @@ fn half_a_drain_is_taken_back_and_gone_on_with() {
     let (code, said, error) = turn("reverse", "half.json");
     assert_eq!(code, Some(0), "{said}{error}");
     assert!(said.contains("cache is on h2, where"), "{said}");
-    assert!(said.contains("restore 1 domains (as asked)"), "{said}");
+    assert!(said.contains("restore 1 domain (as asked)"), "{said}");
     let (code, said, _) = turn("resume", "half.json");
     assert!(code == Some(0) && said.contains("batch is still on h1"), "{said}");
     let (code, said, _) = turn("reverse", "before.json");
