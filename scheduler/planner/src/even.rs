@@ -61,26 +61,44 @@ fn search<'a>(
     let mut best = start.clone();
     anneal::anneal(&mut best, vms, context.seed);
     descend::descend(&mut best, vms);
+    let (now, sequence) = one_by_one(context, &best.draft.now.place);
+    if now.place != best.draft.now.place {
+        let draft = Draft::at(best.draft.context, best.draft.scope, now);
+        best = Evening::new(draft, best.resources, best.ruled);
+    }
     if best.value() >= start.value() {
         return Ok((Decision::stay(context), start));
     }
-    let decide = |order: Order, end: Evening<'a>| {
-        let place = end.draft.now.place.clone();
-        let found_by = "local search".to_owned();
-        (Decision { place, moves: order.moves, found_by, gap: None }, end)
-    };
-    let way = ordering::order(context, &best.draft.now.place, None, None);
-    if let Ok(order) = way {
-        return Ok(decide(order, best));
-    }
-    // Each of these moves is possible when its turn comes.
-    let mut plain = start;
-    let sequence = descend::once(&mut plain, vms);
-    match ordering::order(context, &plain.draft.now.place, Some(&sequence), None) {
-        Ok(order) => Ok(decide(order, plain)),
+    let place = best.draft.now.place.clone();
+    match ordering::order(context, &place, Some(&sequence), None) {
+        Ok(Order { moves, .. }) => {
+            let found_by = "local search".to_owned();
+            Ok((Decision { place, moves, found_by, gap: None }, best))
+        }
         Err(stuck) => {
             let name = |&vm: &usize| context.view.vms[vm].domain.vm.clone();
             Err(PlanFailure::Unreachable(stuck.iter().map(name).collect()))
+        }
+    }
+}
+
+/// As near to `place` as moves come that are made one at a time, and their order: VMs that wait for
+/// each other stay, for evenness is not worth a detour.
+fn one_by_one(context: &Context<'_>, place: &[usize]) -> (Occupancy, Vec<usize>) {
+    let (view, mut now, mut sequence) = (context.view, context.start.clone(), Vec::new());
+    let mut left: Vec<usize> = (0..place.len()).filter(|&vm| place[vm] != now.place[vm]).collect();
+    loop {
+        let before = left.len();
+        left.retain(|&vm| {
+            let goes = now.takes(view, vm, place[vm]);
+            if goes {
+                now.shift(view, vm, place[vm]);
+                sequence.push(vm);
+            }
+            !goes
+        });
+        if left.is_empty() || left.len() == before {
+            return (now, sequence);
         }
     }
 }

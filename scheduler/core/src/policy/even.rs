@@ -11,7 +11,7 @@ use super::{RangeError, in_range};
 use crate::ids::VmId;
 
 /// Most resources of the operator's own.
-pub const LOADS_MAX: usize = 5;
+pub const LOADS_MAX: usize = 3;
 
 /// Names of the resources that every snapshot knows.
 const KNOWN: [&str; 3] = ["cpu", "memory", "vcpus"];
@@ -32,7 +32,7 @@ pub struct Even {
     /// host, averaged over the resources by weight. Range 0..=1; more means fewer moves. It does
     /// not depend on the number of hosts.
     pub gain_min: f64,
-    /// Resources that the snapshot does not know, at most 5.
+    /// Resources that the snapshot does not know, at most 3.
     #[serde(rename = "load")]
     pub loads: Vec<EvenLoad>,
 }
@@ -71,7 +71,7 @@ impl Even {
         weight("even.vcpus", self.vcpus)?;
         in_range("even.gain_min", self.gain_min, 0.0, 1.0, "0 to 1")?;
         let count = self.loads.len() as f64;
-        in_range("number of even.load", count, 0.0, LOADS_MAX as f64, "0 to 5 resources")?;
+        in_range("number of even.load", count, 0.0, LOADS_MAX as f64, "0 to 3 resources")?;
         let mut names: BTreeSet<&str> = KNOWN.into();
         for load in &self.loads {
             if load.name.is_empty() || !names.insert(&load.name) {

@@ -30,7 +30,7 @@ pub(super) struct Evening<'a> {
     price: f64,
     broken_rule: f64,
     /// VMs that some rule names.
-    ruled: &'a [bool],
+    pub(super) ruled: &'a [bool],
 }
 
 impl<'a> Evening<'a> {

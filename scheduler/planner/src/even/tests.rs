@@ -12,9 +12,9 @@ const VMS: usize = 12;
 
 /// Hosts of unlike sizes, some of which take no part, and VMs on those that do.
 fn resources() -> impl Strategy<Value = Resources> {
-    let sizes = prop::collection::vec(prop::array::uniform8(0.5..4.0f64), HOSTS);
-    let used = prop::collection::vec(prop::array::uniform8(0.0..1.0f64), VMS);
-    (sizes, used, prop::array::uniform8(0.0..3.0f64)).prop_map(|(sizes, used, weights)| {
+    let sizes = prop::collection::vec(prop::array::uniform6(0.5..4.0f64), HOSTS);
+    let used = prop::collection::vec(prop::array::uniform6(0.0..1.0f64), VMS);
+    (sizes, used, prop::array::uniform6(0.0..3.0f64)).prop_map(|(sizes, used, weights)| {
         let mut inverse: Vec<Amounts> =
             sizes.iter().map(|size| size.map(|one| 1.0 / one)).collect();
         inverse[HOSTS - 1] = [0.0; RESOURCES_MAX];
