@@ -2,7 +2,8 @@
 //! to, then the content.
 //!
 //! The digest is of the text and not of the values, so that an input stays readable when a later
-//! version knows more keys, each with its default.
+//! version knows more keys, each with its default. JSON and not TOML, as policies and plans are: a
+//! seed may be larger than TOML's integers, and tables in lists repeat their names.
 
 use serde::Deserialize;
 use whimbrel_core::digest::Digest;
@@ -70,11 +71,11 @@ fn changed(what: &str) -> FormatError {
 }
 
 fn check(input: &Input) -> Result<(), FormatError> {
-    let (unsound, check) = (|what: String| FormatError::new("input", what, AGAIN), &input.costs);
-    for (vm, cost) in check {
-        if !(0.0..=COST_MAX).contains(cost) {
-            return Err(unsound(format!("cost {cost} of {vm} is not from 0 to {COST_MAX}")));
+    match input.costs.iter().find(|(_, cost)| !(0.0..=COST_MAX).contains(*cost)) {
+        None => Ok(()),
+        Some((vm, cost)) => {
+            let what = format!("cost {cost} of {vm} is not from 0 to {COST_MAX}");
+            Err(FormatError::new("costs", what, AGAIN))
         }
     }
-    Ok(())
 }

@@ -92,6 +92,7 @@ fn faults_of_ganetis_text_name_line_and_field() {
         ("v1 0.25 0.1 0\n", "line 1: 4 fields"),
         ("\nv1 -1 0 0 0\n", "line 2, cpu"),
         ("v1 0 0 nan 0\n", "line 1, disk"),
+        ("v1 0 -1 0 0\n", "line 1, memory"),
     ] {
         let error = formats::read(GANETI, Some(used)).unwrap_err();
         assert!(error.in_dynamic_use && error.to_string().contains(part), "{error}");

@@ -239,7 +239,9 @@ impl<'a> Cluster<'a> {
             let name: VmId = row.name(0, "name")?;
             let parts = [(1, "cpu"), (2, "memory"), (3, "disk"), (4, "network")]
                 .map(|(at, field)| row.number(at, field, 0.0, 1e6));
-            let [cpu, _, disk, network] = parts;
+            let [cpu, memory, disk, network] = parts;
+            // What it uses of its memory decides nothing, but it has to be a number too.
+            memory?;
             let Some(vm) = index.get(&name).and_then(|at| self.vms.get_mut(*at)) else {
                 continue;
             };
