@@ -185,26 +185,7 @@ pub(super) fn plain(input: &Input) -> Result<(Plain, Vec<String>), FormatError> 
         migration_mib_per_second: host.migration_bandwidth.map_or_else(ten_gigabit, mib),
         state: host.state,
     });
-    let vms = placement.values().map(|domain| {
-        let mut vm = PlainVm {
-            name: domain.vm.clone(),
-            memory_mib: domain.memory.get().div_ceil(1 << 20),
-            vcpus: domain.vcpus,
-            use_cores: domain
-                .cpu_used
-                .map_or_else(|| f64::from(domain.vcpus) / 2.0, MilliCores::as_cores_f64),
-            host: Some(domain.host.clone()),
-            move_cost_seconds: 0.0,
-            dirty_mib_per_second: 0.0,
-            priority: 0,
-            disk_mb_per_second: 0.0,
-            network_mb_per_second: 0.0,
-        };
-        let host = snapshot.hosts.get(&domain.host).and_then(|host| host.migration_bandwidth);
-        let speed = mib(host.unwrap_or(policy.limits.path_bandwidth));
-        vm.move_cost_seconds = cost(input, &vm).unwrap_or_else(|| move_cost(&vm, speed));
-        vm
-    });
+    let vms = placement.values().map(|domain| guest(input, domain));
     let (goal, drain) = match &input.goal {
         Goal::Balance => (Some(PlainGoal::Balance), Vec::new()),
         Goal::Drain { host, .. } => (Some(PlainGoal::Drain), vec![host.clone()]),
@@ -244,6 +225,28 @@ pub(super) fn plain(input: &Input) -> Result<(Plain, Vec<String>), FormatError> 
         lost.push("CPU that hosts use beside their guests".to_owned());
     }
     Ok((plain, lost))
+}
+
+/// Without a reading, half of its vCPUs are taken to be busy.
+fn guest(input: &Input, domain: &Domain) -> PlainVm {
+    let half = || f64::from(domain.vcpus) / 2.0;
+    let mut vm = PlainVm {
+        name: domain.vm.clone(),
+        memory_mib: domain.memory.get().div_ceil(1 << 20),
+        vcpus: domain.vcpus,
+        use_cores: domain.cpu_used.map_or_else(half, MilliCores::as_cores_f64),
+        host: Some(domain.host.clone()),
+        move_cost_seconds: 0.0,
+        dirty_mib_per_second: 0.0,
+        priority: 0,
+        disk_mb_per_second: 0.0,
+        network_mb_per_second: 0.0,
+    };
+    let host = input.snapshot.hosts.get(&domain.host);
+    let measured = host.and_then(|host| host.migration_bandwidth);
+    let speed = mib(measured.unwrap_or(input.policy.limits.path_bandwidth));
+    vm.move_cost_seconds = cost(input, &vm).unwrap_or_else(|| move_cost(&vm, speed));
+    vm
 }
 
 fn mib(bandwidth: BytesPerSecond) -> f64 {

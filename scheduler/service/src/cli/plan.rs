@@ -144,18 +144,17 @@ pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failur
         _ => {}
     }
     let Some((goal, own)) = own.taken_apart() else { return Ok(Ending::No) };
-    let (scene, proposal) = match &own.input.input {
-        Some(path) => input::replayed(common, path, &goal, own.seed, &own.input)?,
-        None => {
-            let mut scene = own.source.scene(common)?;
-            if let Some(path) = &own.previous {
-                let previous = files::read_plan(path)?;
-                let targets = previous.moves().map(|(_, one)| (one.vm.clone(), one.to.clone()));
-                scene.situation.outlook.planned = targets.collect();
-            }
-            let proposal = proposed(&scene, &goal, own)?;
-            (scene, proposal)
+    let (scene, proposal) = if let Some(path) = &own.input.input {
+        input::replayed(common, path, &goal, own.seed, &own.input)?
+    } else {
+        let mut scene = own.source.scene(common)?;
+        if let Some(path) = &own.previous {
+            let previous = files::read_plan(path)?;
+            let targets = previous.moves().map(|(_, one)| (one.vm.clone(), one.to.clone()));
+            scene.situation.outlook.planned = targets.collect();
         }
+        let proposal = proposed(&scene, &goal, own)?;
+        (scene, proposal)
     };
     finish(common, own, &scene, &proposal)
 }
