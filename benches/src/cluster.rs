@@ -49,6 +49,8 @@ impl Cluster {
             cpu_used: None,
             migration_bandwidth: None,
             qemu: None,
+            tags: std::collections::BTreeSet::new(),
+            offers: whimbrel_core::cluster::Offers::default(),
         };
         let ids: Vec<HostId> = (0..hosts).map(host_id).collect();
         let overloaded = hosts.div_ceil(4);
@@ -178,6 +180,8 @@ fn domain(number: usize, host: &HostId, overloaded: bool, draw: &mut Draw) -> Do
         cpu_used: Some(MilliCores::new(if overloaded { 2 * millicores } else { millicores })),
         dirty: [1, 2, 4, 8].map(reading).to_vec(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     record::HostRecord,
     settings::distinct,
     store::{Store, locked},
+    told::Told,
     worker::Worker,
 };
 
@@ -30,6 +31,7 @@ const STOP_PATIENCE: Duration = Duration::from_millis(500);
 pub struct Collector {
     store: Arc<Store>,
     workers: Vec<JoinHandle<()>>,
+    told: Told,
 }
 
 impl Collector {
@@ -66,7 +68,8 @@ impl Collector {
             .map(|(target, _)| (target.id.clone(), HostRecord::new(target.clone())))
             .collect();
         let store = Arc::new(Store::new(settings, records));
-        let mut collector = Self { store: Arc::clone(&store), workers: Vec::new() };
+        let mut collector =
+            Self { store: Arc::clone(&store), workers: Vec::new(), told: Told::default() };
         for (target, source) in sources {
             let worker = Worker { host: target.id.clone(), source, store: Arc::clone(&store) };
             let thread = std::thread::Builder::new()
@@ -79,6 +82,13 @@ impl Collector {
             collector.workers.push(thread);
         }
         Ok(collector)
+    }
+
+    /// With what people tell about hosts and domains in its snapshots.
+    #[must_use]
+    pub fn with_told(mut self, told: Told) -> Self {
+        self.told = told;
+        self
     }
 
     /// What is known at `now`: the latest reading of every host, with its age. Asks nobody, so
@@ -104,6 +114,7 @@ impl Collector {
             domain.dirty = book.readings(&domain.vm, &domain.uuid);
         }
         drop(book);
+        self.told.add_to(&mut snapshot);
         snapshot.normalise();
         snapshot
     }

@@ -24,6 +24,7 @@ mod sighting;
 mod source;
 pub mod stats;
 mod store;
+mod told;
 pub mod windows;
 mod worker;
 
@@ -35,3 +36,4 @@ pub use collector::Collector;
 pub use record::{HostHealth, SkippedDomain};
 pub use settings::{CollectorSettings, ConnectionSettings, HostTarget, SettingsError};
 pub use source::{Depth, DomainReading, HostReading, HostSource, NodeFacts, SourceError};
+pub use told::Told;

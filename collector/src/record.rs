@@ -248,6 +248,8 @@ impl HostRecord {
             cpu_used: if self.target.cpu.is_some() { self.domains_cpu() } else { self.cpu_used },
             migration_bandwidth: self.meter.median(now),
             qemu: self.facts.qemu,
+            tags: std::collections::BTreeSet::new(),
+            offers: whimbrel_core::cluster::Offers::default(),
         };
         let domains = self.domains.values().map(|sighting| sighting.domain.clone());
         (self.target.id.clone(), host, domains)

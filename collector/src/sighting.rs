@@ -77,6 +77,8 @@ impl Sighting {
                 JobLook::Migrating(progress) => Some(progress),
                 JobLook::Unknown | JobLook::Idle | JobLook::AtTarget => None,
             },
+            tags: std::collections::BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         };
         let memory_max = stats.memory_max.or(known.map(|known| known.memory_max)).unwrap_or(memory);
         let ran_here = ran_before || state == DomainState::Running;

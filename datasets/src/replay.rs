@@ -174,6 +174,8 @@ impl SnapshotSource {
             cpu_used: answer.and_then(|_| cpu_of(domains)),
             migration_bandwidth: history.bandwidth_at(at),
             qemu: None,
+            tags: BTreeSet::new(),
+            offers: whimbrel_core::cluster::Offers::default(),
         })
     }
 
@@ -253,6 +255,8 @@ impl HostHistory {
             cpu_used: sample.cpu_used,
             dirty: Vec::new(),
             job,
+            tags: BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         }
     }
 

@@ -66,6 +66,8 @@ fn guest(rate_mib: u64) -> Domain {
         cpu_used: None,
         dirty,
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 

@@ -120,6 +120,8 @@ fn judged(model: &Model, records: &[MigrationRecord]) -> Evaluation {
                 cpu_used: None,
                 dirty: r.dirty_before.clone(),
                 job: None,
+                tags: std::collections::BTreeSet::new(),
+                needs: whimbrel_core::cluster::Needs::default(),
             };
             let request = MigrationRequest {
                 to: None,

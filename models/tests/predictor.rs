@@ -38,6 +38,8 @@ fn guest(unique_mib: &[u64], age: Span) -> Domain {
         cpu_used: None,
         dirty,
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 

@@ -261,6 +261,8 @@ fn similar_guests_stand_in_widely_and_say_so() {
         cpu_used: None,
         dirty: Vec::new(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     };
     let likely = prior.points(&domain("other"));
     assert_eq!(likely.guests, 1);
@@ -358,5 +360,7 @@ fn domain_of(memory: Bytes) -> whimbrel_core::cluster::Domain {
         cpu_used: None,
         dirty: Vec::new(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }

@@ -116,6 +116,8 @@ impl Scenario {
                 cpu_used: None,
                 migration_bandwidth: host.bandwidth,
                 qemu: None,
+                tags: std::collections::BTreeSet::new(),
+                offers: whimbrel_core::cluster::Offers::default(),
             };
             (id.clone(), shown)
         };

@@ -6,11 +6,11 @@
 //!
 //! Never here: migrations under way, what the controller knows, or events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::{
     DomainState, HostState, Snapshot,
-    cluster::{DirtyReading, PlacementError},
+    cluster::{DirtyReading, Needs, Offers, PlacementError},
     ids::{HostId, VmId},
     settings::QemuVersion,
     telemetry::DirtySample,
@@ -49,6 +49,8 @@ pub(crate) struct HostTruth {
     pub(crate) memory: Bytes,
     pub(crate) migration_bandwidth: Option<BytesPerSecond>,
     pub(crate) qemu: QemuVersion,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) offers: Offers,
     pub(crate) powered: bool,
     /// Power-ons so far, and the one that it is booting from.
     pub(crate) boots: u32,
@@ -95,6 +97,8 @@ pub(crate) struct VmTruth {
     /// wanted when its own share was last taken.
     runs_on: Vec<(usize, u128)>,
     pub(crate) dirty: Vec<DirtyReading>,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) needs: Needs,
     /// It was on a host whose power went; nobody else is to blame for its absence.
     pub(crate) lost_to_power: bool,
     pub(crate) cpu_track: Option<Track<MilliCores>>,
@@ -159,6 +163,8 @@ impl World {
             metered: MilliCores::default(),
             runs_on: Vec::new(),
             dirty: domain.dirty.clone(),
+            tags: domain.tags.clone(),
+            needs: domain.needs.clone(),
             lost_to_power: false,
             cpu_track: None,
             dirty_track: None,
@@ -266,6 +272,8 @@ impl HostTruth {
             memory: host.memory,
             migration_bandwidth: host.migration_bandwidth,
             qemu: host.qemu.unwrap_or_default(),
+            tags: host.tags.clone(),
+            offers: host.offers.clone(),
             powered: true,
             boots: 0,
             booting: None,

@@ -48,6 +48,8 @@ pub(crate) fn snapshot() -> Snapshot {
         cpu_used: Some(MilliCores::new(2000)),
         migration_bandwidth: None,
         qemu: None,
+        tags: std::collections::BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
     };
     let hosts = ["h1", "h2", "h3"].map(|name| (host_id(name), host.clone()));
     let mut snapshot = Snapshot {
@@ -79,6 +81,8 @@ fn domain(index: usize, guest: &(&str, &str, u64, u64, u64)) -> Domain {
         cpu_used: Some(MilliCores::new(cpu_millicores)),
         dirty: WINDOWS.map(reading).to_vec(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 

@@ -179,6 +179,8 @@ mod samples {
             cpu_used: None,
             dirty: readings.iter().map(reading).collect(),
             job: None,
+            tags: std::collections::BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         };
         let mut settings = MigrationSettings {
             bandwidth_limit: Some(BytesPerSecond::mib(80)),

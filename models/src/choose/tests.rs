@@ -88,6 +88,8 @@ fn domain() -> Domain {
         cpu_used: None,
         dirty: Vec::new(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 

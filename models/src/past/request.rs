@@ -89,5 +89,7 @@ pub fn domain_before(record: &MigrationRecord) -> Domain {
         cpu_used: record.cpu_used,
         dirty: record.dirty_before.clone(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }

@@ -14,16 +14,19 @@ use crate::{
     digest::Digest,
     ids::{HostId, VmId},
     plan::{Goal, Move, Plan, PlanError},
-    policy::{Policy, Rule},
+    policy::Policy,
     units::{Bytes, Timestamp},
 };
 
+mod budgets;
 mod note;
 mod presence;
 mod reserve;
+mod rules;
 
 pub use note::{Note, Problem, Severity};
-use presence::Presence;
+use presence::{Begin, Presence};
+use rules::{Broken, Rules};
 
 /// Every note on `plan`; it may run when none is fatal.
 ///
@@ -43,16 +46,19 @@ pub fn check(
     plan.verify()?;
     let mut replay = Replay::new(snapshot, policy)?;
     replay.parents(plan, now);
-    let before = replay.broken_rules();
+    let before = replay.rules.broken_at_end(&replay.place);
+    replay.budgets(plan, now);
     let stranded = reserve::stranded(&replay, &BTreeSet::new());
     replay.at_once(plan);
-    let presence = Presence::new(plan, &replay.place);
+    let incoming = replay.incoming.values().flatten();
+    let strangers = incoming.map(|domain| (&domain.vm, &domain.host)).collect();
+    let presence = Presence::new(plan, &replay.place, strangers);
     for (index, one) in plan.moves.iter().enumerate() {
         replay.one_move(one);
         replay.waits(index, plan, &presence);
-        let present: BTreeSet<&VmId> = presence.at(&one.to, index).collect();
-        replay.capacity_with(one, &present);
-        replay.rules_with(one, &present);
+        let begin = presence.when(index);
+        replay.capacity_with(one, &begin);
+        replay.rules_with(one, &begin);
         if let Some((vm, _)) = replay.domains.get_key_value(&one.vm) {
             replay.place.insert(vm, &one.to);
         }
@@ -86,6 +92,7 @@ struct Replay<'a> {
     place: BTreeMap<&'a VmId, &'a HostId>,
     /// Domains that arrive on each host by migrations outside the plan.
     incoming: BTreeMap<&'a HostId, Vec<&'a Domain>>,
+    rules: Rules<'a>,
     notes: Vec<Note>,
 }
 
@@ -97,7 +104,8 @@ impl<'a> Replay<'a> {
         for domain in snapshot.domains.iter().filter(|d| d.state == DomainState::Incoming) {
             incoming.entry(&domain.host).or_default().push(domain);
         }
-        Ok(Self { snapshot, policy, domains, place, incoming, notes: Vec::new() })
+        let rules = Rules::new(policy, snapshot, &domains);
+        Ok(Self { snapshot, policy, domains, place, incoming, rules, notes: Vec::new() })
     }
 
     fn note(&mut self, subject: impl fmt::Display, problem: Problem) {
@@ -186,11 +194,12 @@ impl<'a> Replay<'a> {
     }
 
     /// Memory and vCPUs of the target with everybody who may be there.
-    fn capacity_with(&mut self, one: &Move, present: &BTreeSet<&VmId>) {
+    fn capacity_with(&mut self, one: &Move, begin: &Begin<'_, '_>) {
         let Some(host) = self.snapshot.hosts.get(&one.to) else {
             return;
         };
-        let here = present.iter().filter_map(|vm| self.domains.get(*vm).copied());
+        let here = begin.living(&one.to);
+        let here = here.iter().filter_map(|vm| self.domains.get(*vm).copied());
         // Strangers on their way in hold memory too.
         let arriving = self.incoming.get(&one.to).into_iter().flatten().copied();
         let (mut memory, mut vcpus) = (Bytes::ZERO, 0u64);
@@ -210,46 +219,69 @@ impl<'a> Replay<'a> {
     }
 
     /// Rules that an arrival breaks beside everybody who may be there.
-    fn rules_with(&mut self, one: &Move, present: &BTreeSet<&VmId>) {
-        for rule in &self.policy.rules {
-            let broken = match rule {
-                Rule::AntiAffinity { vms, .. } if vms.contains(&one.vm) => {
-                    vms.iter().any(|other| *other != one.vm && present.contains(other))
-                }
-                _ => !rule.allows(&one.vm, &one.to),
+    fn rules_with(&mut self, one: &Move, begin: &Begin<'_, '_>) {
+        for broken in self.rules.arrival_breaks(&one.vm, (&one.from, &one.to), begin) {
+            let host = one.to.clone();
+            let problem = match broken {
+                Broken::Rule(rule) => Problem::BreaksRule { rule: rule.to_owned(), host },
+                Broken::Lacks(lack) => Problem::Lacks { host, lack },
             };
-            if broken {
-                let problem =
-                    Problem::BreaksRule { rule: rule.name().to_owned(), host: one.to.clone() };
-                self.notes.push(Note { subject: one.vm.to_string(), problem });
+            self.notes.push(Note { subject: one.vm.to_string(), problem });
+        }
+    }
+
+    /// Budgets of disruption that the plan exceeds, if it begins `now`.
+    fn budgets(&mut self, plan: &Plan, now: Timestamp) {
+        let moved: Vec<&VmId> = plan.moves.iter().map(|one| &one.vm).collect();
+        for over in self.rules.too_many_moves(&moved) {
+            let (rule, count, limit) = (over.rule.to_owned(), over.count, over.limit);
+            self.note("plan", Problem::BudgetMoves { rule, count, limit });
+        }
+        for over in self.rules.too_many_at_once(plan) {
+            let (rule, count, limit) = (over.rule.to_owned(), over.count, over.limit);
+            self.note("plan", Problem::BudgetAtOnce { rule, count, limit });
+        }
+        for vm in moved {
+            if let Some((rule, opens)) = self.rules.closed(vm, now) {
+                self.note(vm, Problem::OutsideWindow { rule: rule.to_owned(), opens });
             }
         }
     }
 
-    /// Names of rules that the present moment breaks.
-    fn broken_rules(&self) -> Vec<&'a str> {
-        let at = |vm: &VmId| self.place.get(vm).copied();
-        let broken = |rule: &&Rule| match rule {
-            Rule::AntiAffinity { vms, .. } => vms.iter().enumerate().any(|(index, vm)| {
-                at(vm).is_some()
-                    && vms[index + 1..].iter().any(|other| other != vm && at(other) == at(vm))
-            }),
-            Rule::Affinity { vms, .. } => {
-                let mut places = vms.iter().filter_map(at);
-                let first = places.next();
-                places.any(|place| Some(place) != first)
+    /// Rules about the end that moves break by where they bring their VM, broken before or not.
+    fn moved_at_end(&mut self, plan: &Plan) {
+        if !self.rules.any_about_end() {
+            return;
+        }
+        let ended = Presence::at_rest(&self.place);
+        let ended = ended.when(0);
+        let moved: BTreeSet<&VmId> = plan.moves.iter().map(|one| &one.vm).collect();
+        let mut found = Vec::new();
+        for vm in moved {
+            let Some(host) = self.place.get(vm) else { continue };
+            for broken in self.rules.end_breaks(vm, host, &ended) {
+                let Broken::Rule(rule) = broken else { continue };
+                let (rule, host) = (rule.to_owned(), (*host).clone());
+                found.push((vm.clone(), Problem::BreaksRule { rule, host }));
             }
-            Rule::Pin { vms, .. } | Rule::Exclude { vms, .. } => {
-                vms.iter().any(|vm| at(vm).is_some_and(|host| !rule.allows(vm, host)))
-            }
-        };
-        self.policy.rules.iter().filter(broken).map(Rule::name).collect()
+        }
+        for (vm, problem) in found {
+            self.note(vm, problem);
+        }
     }
 
-    fn end(&mut self, plan: &Plan, broken_before: &[&str]) {
-        for rule in self.broken_rules() {
-            let already = broken_before.contains(&rule);
-            self.note("end", Problem::RuleBrokenAtEnd { rule: rule.to_owned(), already });
+    fn end(&mut self, plan: &Plan, before: &BTreeMap<&str, bool>) {
+        self.moved_at_end(plan);
+        for (rule, hard) in self.rules.broken_at_end(&self.place) {
+            let (already, rule) = (before.contains_key(rule), rule.to_owned());
+            self.note(
+                "end",
+                if hard {
+                    Problem::RuleBrokenAtEnd { rule, already }
+                } else {
+                    Problem::PreferenceBrokenAtEnd { rule, already }
+                },
+            );
         }
         let count = plan.moves().count();
         let limit = self.policy.limits.moves_max as usize;

@@ -4,7 +4,7 @@
 //! in it with the time of its last reading; a domain seen on two hosts is in it twice. Whoever
 //! needs one place for each VM asks [`Snapshot::placement`], which refuses where there is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -14,6 +14,10 @@ use crate::{
     settings::QemuVersion,
     units::{Bytes, BytesPerSecond, MilliCores, Span, Timestamp},
 };
+
+mod facts;
+
+pub use facts::{Lack, Needs, NumaNode, Offers};
 
 /// The cluster as seen at one moment. Immutable; readings carry their own age.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +54,12 @@ pub struct Host {
     /// The QEMU that its libvirt runs, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qemu: Option<QemuVersion>,
+    /// What rules may select it by: words, and `key=value` for places such as racks.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// What it offers beside memory and CPU, as far as known.
+    #[serde(default, skip_serializing_if = "Offers::is_empty")]
+    pub offers: Offers,
 }
 
 /// Whether a host takes part.
@@ -92,6 +102,12 @@ pub struct Domain {
     /// The running migration job, where one runs.
     #[serde(default)]
     pub job: Option<JobProgress>,
+    /// What rules may select it by.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// What it needs of its host beside memory and CPU, as far as known.
+    #[serde(default, skip_serializing_if = "Needs::is_empty")]
+    pub needs: Needs,
 }
 
 /// State of a domain on one host.

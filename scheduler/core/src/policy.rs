@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    ids::{HostId, VmId},
     settings::{MULTIFD_WITH_POST_COPY, MigrationSettings, Mode, SettingsConflict, Transport},
     units::{BytesPerSecond, Share, Span},
 };
@@ -16,10 +15,19 @@ use crate::{
 mod contradiction;
 mod even;
 mod powersave;
+mod roster;
+mod rule;
+mod selector;
+mod window;
 
 pub use contradiction::Contradiction;
 pub use even::{Even, EvenLoad, LOADS_MAX};
 pub use powersave::Powersave;
+pub use roster::{Meant, Roster, places};
+pub use rule::{Budget, Per, Rule, RuleError, RuleKind, SOFT_SECONDS_MAX, When};
+pub(crate) use selector::in_tag;
+pub use selector::{EXPRESSION_LENGTH_MAX, TagError, Tagged, TaggedError, check_tag};
+pub use window::{DailyWindow, MinuteError, MinuteOfDay};
 
 /// The operator's intent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +43,7 @@ pub struct Policy {
     pub even: Even,
     /// When a host is worth emptying, and what stays on.
     pub powersave: Powersave,
-    /// Rules about which VM may be where.
+    /// Rules about which VM may be where, and be moved when.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
 }
@@ -95,45 +103,6 @@ pub struct Balance {
     pub cooldown: Span,
     /// The longest rest that doubling leads to. Range 0..=7 d.
     pub cooldown_max: Span,
-}
-
-/// A rule about which VM may be where. All rules are hard and hold at every moment, also while
-/// machines are on their way (a migrating VM counts at both ends).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Rule {
-    /// No two of `vms` on one host.
-    AntiAffinity {
-        /// Name for messages.
-        name: String,
-        /// The machines to keep apart.
-        vms: Vec<VmId>,
-    },
-    /// All of `vms` on one host (at the end of each plan; they cannot travel in one instant).
-    Affinity {
-        /// Name for messages.
-        name: String,
-        /// The machines to keep together.
-        vms: Vec<VmId>,
-    },
-    /// `vms` only on `hosts`.
-    Pin {
-        /// Name for messages.
-        name: String,
-        /// The machines.
-        vms: Vec<VmId>,
-        /// Where they may be.
-        hosts: Vec<HostId>,
-    },
-    /// `vms` never on `hosts`.
-    Exclude {
-        /// Name for messages.
-        name: String,
-        /// The machines.
-        vms: Vec<VmId>,
-        /// Where they may not be.
-        hosts: Vec<HostId>,
-    },
 }
 
 /// A value of the policy that it may not have.
@@ -230,45 +199,6 @@ impl Default for Balance {
             demand_quantile: Share::clamped(0.9),
             cooldown: Span::from_seconds(3600),
             cooldown_max: Span::from_seconds(86_400),
-        }
-    }
-}
-
-impl Rule {
-    /// The rule's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::AntiAffinity { name, .. }
-            | Self::Affinity { name, .. }
-            | Self::Pin { name, .. }
-            | Self::Exclude { name, .. } => name,
-        }
-    }
-
-    /// The machines that it speaks of.
-    pub fn vms(&self) -> &[VmId] {
-        match self {
-            Self::AntiAffinity { vms, .. }
-            | Self::Affinity { vms, .. }
-            | Self::Pin { vms, .. }
-            | Self::Exclude { vms, .. } => vms,
-        }
-    }
-
-    /// The hosts that it speaks of; empty for rules among VMs.
-    pub fn hosts(&self) -> &[HostId] {
-        match self {
-            Self::Pin { hosts, .. } | Self::Exclude { hosts, .. } => hosts,
-            Self::AntiAffinity { .. } | Self::Affinity { .. } => &[],
-        }
-    }
-
-    /// Whether `vm` may be on `host` as far as this rule speaks of single VMs and hosts.
-    pub fn allows(&self, vm: &VmId, host: &HostId) -> bool {
-        match self {
-            Self::Pin { vms, hosts, .. } => !vms.contains(vm) || hosts.contains(host),
-            Self::Exclude { vms, hosts, .. } => !vms.contains(vm) || !hosts.contains(host),
-            Self::AntiAffinity { .. } | Self::Affinity { .. } => true,
         }
     }
 }

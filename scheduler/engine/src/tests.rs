@@ -134,6 +134,8 @@ fn world() -> World {
         cpu_used: None,
         migration_bandwidth: None,
         qemu: None,
+        tags: std::collections::BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
     };
     let domain = |name: &str| Domain {
         vm: vm(name),
@@ -147,6 +149,8 @@ fn world() -> World {
         cpu_used: None,
         dirty: Vec::new(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     };
     let hosts: BTreeMap<_, _> = ["h1", "h2", "h3"].map(|name| (host(name), one_host())).into();
     let snapshot = Snapshot {

@@ -116,7 +116,7 @@ impl Script<'_> {
     fn coldest(&self, vm: usize) -> Option<usize> {
         let view = self.context.view;
         (0..view.hosts.len())
-            .filter(|&host| host != self.now.place[vm] && self.now.takes(view, vm, host))
+            .filter(|&host| host != self.now.place[vm] && self.now.keeps(view, vm, host))
             .min_by(|&a, &b| self.utilisation(view, a).total_cmp(&self.utilisation(view, b)))
     }
 

@@ -13,7 +13,7 @@ use whimbrel_core::{
 use crate::{
     PlanFailure, PlanRequest,
     ordering::Step,
-    scope::{Context, broken},
+    scope::{Context, broken_in, unwished_in},
     study,
     view::Occupancy,
 };
@@ -21,14 +21,15 @@ use crate::{
 /// The terms of `placement` beside those of the present one. VMs that it does not name stay.
 ///
 /// In this order, each lower is better:
-/// - `rules_broken`: VMs and groups whose place breaks a rule;
+/// - `rules_broken`: VMs and groups whose place breaks a hard rule;
 /// - `contention_guest_seconds`: slow-down by contention over the policy's horizon;
 /// - `migration_guest_seconds`: what the moves cost, by the policy's weights;
 /// - `overload_core_seconds`: CPU demand above the policy's threshold over its horizon;
 /// - `utilisation_max_share` and `utilisation_deviation_share`: CPU demand by capacity of the
 ///   hosts that are up, the largest and the standard deviation; 1 is full;
 /// - `moves`: migrations; `migration_seconds` and `migration_bytes`: predicted medians, added up
-///   over all of them, with the path shared as far as the policy allows.
+///   over all of them, with the path shared as far as the policy allows;
+/// - `preferences_guest_seconds`, where the policy has preferences: what those not met cost.
 ///
 /// # Errors
 /// [`PlanFailure`] where the request is refused, the placement names an unknown host, or a move
@@ -78,8 +79,10 @@ pub(crate) fn terms(
     let present = view.present();
     let (before, after) = (Load::of(context, &present), Load::of(context, place));
     let term = |name: &str, before, after| Term { name: name.to_owned(), before, after };
-    Ok(vec![
-        term("rules_broken", broken(view, &present) as f64, broken(view, place) as f64),
+    let end = Occupancy::new(view, place);
+    let broken = (broken_in(view, context.start) as f64, broken_in(view, &end) as f64);
+    let mut terms = vec![
+        term("rules_broken", broken.0, broken.1),
         term("contention_guest_seconds", before.contention, after.contention),
         term("migration_guest_seconds", 0.0, cost),
         term("overload_core_seconds", before.overload, after.overload),
@@ -88,7 +91,12 @@ pub(crate) fn terms(
         term("moves", 0.0, steps.len() as f64),
         term("migration_seconds", 0.0, seconds),
         term("migration_bytes", 0.0, bytes),
-    ])
+    ];
+    if view.policy.rules.iter().any(|rule| !rule.is_hard()) {
+        let (before, after) = (unwished_in(view, context.start), unwished_in(view, &end));
+        terms.push(term("preferences_guest_seconds", before, after));
+    }
+    Ok(terms)
 }
 
 /// How a placement loads the hosts.

@@ -11,7 +11,7 @@ use crate::{
     failure::{PlanFailure, Rejected, Stalled},
     options::{self, Offer, Refusal},
     rest,
-    scope::{Context, Scope, broken},
+    scope::{Context, Scope, broken_in, unwished_in},
     search::{Dead, Decision, again, search, seed},
     validate::movable_on,
 };
@@ -115,11 +115,12 @@ pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
     let view = context.view;
     let balance = &view.policy.balance;
     let hot = |host: usize| view.overloaded(host, context.start.demand(host));
-    let broken_now = broken(view, &view.present());
+    let broken_now = broken_in(view, context.start);
+    let unwished_now = unwished_in(view, context.start);
     let ties = Balance::default();
     let even =
         balance.memory_evenness > ties.memory_evenness || balance.cpu_evenness > ties.cpu_evenness;
-    if broken_now == 0 && !even && !(0..view.hosts.len()).any(hot) {
+    if broken_now == 0 && unwished_now <= 0.0 && !even && !(0..view.hosts.len()).any(hot) {
         // Nothing in the goal is left to gain, so the present placement is the optimum.
         return Ok(Decision::stay(context));
     }
@@ -136,10 +137,4 @@ pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
         };
         PlanFailure::Unreachable(stuck.iter().map(|&vm| view.vms[vm].domain.vm.clone()).collect())
     })
-}
-
-/// Whether any rule names `vm`.
-pub(crate) fn ruled(context: &Context<'_>, vm: usize) -> bool {
-    let name = &context.view.vms[vm].domain.vm;
-    context.view.policy.rules.iter().any(|rule| rule.vms().contains(name))
 }

@@ -13,7 +13,7 @@ use whimbrel_core::{
 use crate::{
     costs::{Costs, Price},
     validate::state_name,
-    view::View,
+    view::{Group, View},
 };
 
 /// What one host says to one VM.
@@ -84,7 +84,11 @@ fn refused<'a>(view: &View<'a>, vm: usize, host: usize) -> Option<Refusal<'a>> {
 /// The anti-affinity rule with a machine that is arriving on `host` by another migration.
 fn arriving<'a>(view: &View<'a>, vm: usize, host: usize) -> Option<&'a str> {
     let groups = view.vms[vm].apart.iter().map(|&group| &view.apart[group]);
-    groups.into_iter().find(|group| group.arriving.contains(&host)).map(|group| group.name)
+    let full = |group: &&Group<'_>| {
+        let there = group.arriving.iter().filter(|at| group.place(**at) == group.place(host));
+        group.hard && there.count() >= group.most as usize
+    };
+    groups.into_iter().find(full).map(|group| group.name)
 }
 
 /// One reason for a VM that no host takes: a stall before a missing prediction, either before a

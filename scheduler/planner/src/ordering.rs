@@ -16,6 +16,7 @@ use whimbrel_core::units::Span;
 
 use crate::scope::Context;
 
+mod lanes;
 mod stream;
 mod waits;
 
@@ -207,7 +208,8 @@ impl<'a> Run<'a> {
             return None;
         }
         let mut best: Option<(Span, Step)> = None;
-        for step in self.left.values().filter(|step| !self.bounced.contains(&step.vm)) {
+        let once = |step: &&Step| !self.bounced.contains(&step.vm) && view.may_move_twice(step.vm);
+        for step in self.left.values().filter(once) {
             for via in (0..view.hosts.len()).filter(|via| *via != step.to && *via != step.from) {
                 if avoid == Some(via) || !now.takes(view, step.vm, via) {
                     continue;

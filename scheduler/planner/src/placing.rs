@@ -2,7 +2,8 @@
 //! still come.
 //!
 //! A [`Room`] is built once from snapshot and policy and kept up to date by single changes
-//! (`room`, with the policy's rules compiled in `rulebook`). Questions never change it: they try on
+//! (`room`, with the policy's rules compiled in `rulebook`, and what hosts lack
+//! otherwise in `facts`). Questions never change it: they try on
 //! top of it (`trial`, and `seats` for several at once) by one measure (`score`), and give back
 //! names, figures and reasons (`refusal`). [`place`] finds hosts for new machines, [`rescue`] for
 //! those of failed hosts, [`capacity`] counts how many more would fit. Whether the guests of a host
@@ -13,6 +14,7 @@
 
 mod ask;
 mod capacity;
+mod facts;
 mod place;
 mod refusal;
 mod rescue;
@@ -20,6 +22,7 @@ mod room;
 mod rulebook;
 mod score;
 mod seats;
+mod size;
 mod survive;
 mod trial;
 
@@ -28,5 +31,6 @@ pub use capacity::{Capacity, CapacityRequest, Fit, Flavour, Stop, capacity};
 pub use place::{Batch, Candidate, NewVm, Placed, Placement, Unplaced, place};
 pub use refusal::{Counted, Miss, Refused};
 pub use rescue::{Emergency, Rescue, RescueRequest, Restarted, Unrescued, rescue};
-pub use room::{Room, RoomError, Size};
+pub use room::{Room, RoomError};
+pub use size::Size;
 pub use survive::{Loss, Restart, Stranded, Survival, survives};

@@ -11,7 +11,6 @@ use crate::{
     PlanFailure, PlanRequest,
     compare::terms,
     even,
-    goal::ruled,
     options::{self, Offer},
     ordering::{Scheduled, Step},
     rest,
@@ -102,16 +101,14 @@ pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: 
         return if emptied { Reason::HostDrained } else { Reason::MakesRoom { host } };
     }
     let mended = || {
-        let groups = view.together.iter().filter(|group| group.vms.contains(&step.vm));
+        let groups = view.vms[step.vm].together.iter().map(|&group| &view.together[group]);
         let mended = |group: &&crate::view::Group<'_>| {
             scattered_now(view, group) && scattered(group, &end.place) == 0
         };
         groups.into_iter().find(mended).map(|group| group.name)
     };
-    let rule = view
-        .ban(step.vm, home)
-        .or_else(|| context.start.clash(view, step.vm, home))
-        .or_else(mended);
+    let before = context.start.grievance(view, step.vm);
+    let rule = before.filter(|rule| end.grievance(view, step.vm) != Some(*rule)).or_else(mended);
     if let Some(rule) = rule {
         return Reason::RuleBroken { rule: rule.to_owned() };
     }
@@ -146,7 +143,7 @@ pub(crate) fn balance_stays(context: &Context<'_>, end: &Occupancy) -> Vec<Stay>
     };
     (0..view.vms.len())
         .filter(|&vm| end.place[vm] == view.vms[vm].home)
-        .filter(|&vm| hot(vm) || ruled(context, vm))
+        .filter(|&vm| hot(vm) || view.vms[vm].ruled)
         .map(|vm| Stay {
             vm: view.vms[vm].domain.vm.clone(),
             reason: stay_reason(context, end, vm, hot(vm), moves),
@@ -176,8 +173,8 @@ pub(crate) fn stay_reason(
     if offers.iter().all(|offer| offer.answer.is_err()) {
         return options::summary(&offers);
     }
-    if let Some(group) = view.together.iter().find(|group| group.vms.contains(&vm)) {
-        return Reason::HeldByRule { rule: group.name.to_owned() };
+    if let Some(&group) = view.vms[vm].together.first() {
+        return Reason::HeldByRule { rule: view.together[group].name.to_owned() };
     }
     let Some((gain_seconds, cost_seconds)) = best_offer(context, end, vm, &offers) else {
         let clash = offers.iter().find_map(|offer| end.clash(view, vm, offer.host));
@@ -202,7 +199,7 @@ fn best_offer(
     let net = |(gain, cost): &(f64, f64)| gain - view.policy.balance.gain_factor * cost;
     offers
         .iter()
-        .filter(|offer| end.takes(view, vm, offer.host))
+        .filter(|offer| end.keeps(view, vm, offer.host))
         .filter_map(|offer| {
             let cost = *offer.answer.as_ref().ok()?;
             let gain = -context.contention.change(view, end, vm, offer.host);

@@ -60,7 +60,7 @@ pub(crate) fn resting(context: &Context<'_>, vm: usize) -> Option<Timestamp> {
     let one = &view.vms[vm];
     let until = one.rests_until?;
     let mends = view.ban(vm, one.home).is_some()
-        || context.start.clashing(view, vm, one.home).is_some()
+        || context.start.clash(view, vm, one.home).is_some()
         || one.together.iter().any(|&group| scattered_now(view, &view.together[group]));
     (!mends).then_some(until)
 }

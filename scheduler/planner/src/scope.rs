@@ -2,15 +2,14 @@
 //! the search and the final choice share.
 //!
 //! Unit: guest-seconds of slow-down. A placement costs the contention on every host, the weighted
-//! price of every move, and a penalty for every rule that it leaves broken.
-
-use std::collections::BTreeMap;
+//! price of every move, and a penalty for every breach of a rule: the same large one for hard rules,
+//! the policy's own for preferences.
 
 use crate::{
     contention::Contention,
     costs::Costs,
     options,
-    view::{Group, Occupancy, View},
+    view::{Group, Occupancy, Spent, View},
 };
 
 /// What one broken rule is charged, in guest-seconds: more than a move can cost (a guest slowed
@@ -56,18 +55,26 @@ impl Scope {
 }
 
 impl Context<'_> {
-    /// Weighted guest-seconds for `vm` to end on `host`; `None` where it may not. At home it costs
-    /// nothing unless a rule keeps it away from there.
+    /// Weighted guest-seconds for `vm` to end on `host`, preferences about single VMs and hosts
+    /// included; `None` where it may not. At home it costs nothing beyond unless a rule keeps it
+    /// away from there.
     pub(crate) fn price(&self, scope: &Scope, vm: usize, host: usize) -> Option<f64> {
         let home = self.view.vms[vm].home;
+        let unwelcome = || self.view.unwelcome(vm, host);
+        if host != home {
+            return Some(self.price_of_move(scope, vm, host)? + unwelcome());
+        }
         if scope.must_leave == Some(host) {
             return None;
         }
-        if host == home {
-            let banned = self.view.ban(vm, home).is_some();
-            return Some(if banned { BROKEN_RULE_SECONDS } else { 0.0 });
-        }
-        if !scope.movable[vm] {
+        let banned = self.view.ban(vm, home).is_some();
+        Some(unwelcome() + if banned { BROKEN_RULE_SECONDS } else { 0.0 })
+    }
+
+    /// The part of it that the migration from home to `host` is charged.
+    pub(crate) fn price_of_move(&self, scope: &Scope, vm: usize, host: usize) -> Option<f64> {
+        let home = self.view.vms[vm].home;
+        if scope.must_leave == Some(host) || !scope.movable[vm] {
             return None;
         }
         let seconds = options::price(self.view, self.costs, vm, host)?;
@@ -79,16 +86,19 @@ impl Context<'_> {
     /// What `place` costs in guest-seconds; lower is better. Without what a scope may not change.
     pub(crate) fn objective(&self, scope: &Scope, place: &[usize]) -> f64 {
         let moved = scope.vms().filter(|&vm| place[vm] != self.view.vms[vm].home);
-        let moves: f64 = moved.filter_map(|vm| self.price(scope, vm, place[vm])).sum();
-        self.contention.total(self.view, &Occupancy::new(self.view, place))
+        let moves: f64 = moved.filter_map(|vm| self.price_of_move(scope, vm, place[vm])).sum();
+        let end = Occupancy::new(self.view, place);
+        self.contention.total(self.view, &end)
             + moves
-            + BROKEN_RULE_SECONDS * broken(self.view, place) as f64
+            + BROKEN_RULE_SECONDS * broken_in(self.view, &end) as f64
+            + unwished_in(self.view, &end)
     }
 
     /// Whether `place` respects the scope, the limits and every rule that it could break.
     pub(crate) fn feasible(&self, scope: &Scope, place: &[usize]) -> bool {
         let view = self.view;
         let end = Occupancy::new(view, place);
+        let mut spent = Spent::new(view);
         let mut moves = 0;
         for (vm, (one, &host)) in view.vms.iter().zip(place).enumerate() {
             if host == one.home {
@@ -98,35 +108,38 @@ impl Context<'_> {
                 continue;
             }
             moves += 1;
+            spent.add(view, vm);
             if self.price(scope, vm, host).is_none()
-                || !end.within(view, host, (0, 0))
-                || end.clashing(view, vm, host).is_some()
+                || !end.sound(view, vm, host)
+                || end.clash(view, vm, host).is_some()
             {
                 return false;
             }
         }
         let whole = |group: &Group<'_>| scattered(group, place) == 0 || scattered_now(view, group);
-        moves <= view.policy.limits.moves_max as usize && view.together.iter().all(whole)
+        let excesses = end.tally().excesses(view).zip(self.start.tally().excesses(view));
+        let mut no_worse = excesses.zip(&view.capped);
+        moves <= view.policy.limits.moves_max as usize
+            && spent.kept(view)
+            && no_worse.all(|((end, start), group)| !group.hard || end <= start)
+            && view.together.iter().all(whole)
     }
 }
 
-/// How many times `place` breaks a rule: VMs where they may not be, VMs too many on one host of
-/// those to keep apart, and groups that are not together.
-pub(crate) fn broken(view: &View<'_>, place: &[usize]) -> usize {
-    let banned = (0..view.vms.len()).filter(|&vm| view.ban(vm, place[vm]).is_some()).count();
-    let crowded: usize = view.apart.iter().map(|group| crowded(group, place)).sum();
-    let scattered: usize = view.together.iter().map(|group| scattered(group, place)).sum();
-    banned + crowded + scattered
+/// How many times `end` breaks a hard rule: VMs where they may not be, VMs too many in one place of
+/// those to keep apart, places too many, hosts not left alone, and groups that are not together.
+pub(crate) fn broken_in(view: &View<'_>, end: &Occupancy) -> usize {
+    let banned = (0..view.vms.len()).filter(|&vm| view.ban(vm, end.place[vm]).is_some()).count();
+    let hard = end.breaches(view).filter(|(group, _)| group.hard);
+    let scattered: usize = view.together.iter().map(|group| scattered(group, &end.place)).sum();
+    banned + hard.map(|(_, times)| times).sum::<usize>() + scattered
 }
 
-/// VMs of an anti-affinity group that share a host with another, the first of each host not
-/// counted.
-pub(crate) fn crowded(group: &Group<'_>, place: &[usize]) -> usize {
-    let mut count: BTreeMap<usize, usize> = group.arriving.iter().map(|&host| (host, 1)).collect();
-    for &vm in &group.vms {
-        *count.entry(place[vm]).or_default() += 1;
-    }
-    count.values().map(|count| count.saturating_sub(1)).sum()
+/// What the preferences that are not met in `end` cost, in guest-seconds.
+pub(crate) fn unwished_in(view: &View<'_>, end: &Occupancy) -> f64 {
+    let single: f64 = (0..view.vms.len()).map(|vm| view.unwelcome(vm, end.place[vm])).sum();
+    let soft = end.breaches(view).filter(|(group, _)| !group.hard);
+    single + soft.map(|(group, times)| group.weight * times as f64).sum::<f64>()
 }
 
 /// 1 when an affinity group is not on one host, otherwise 0.

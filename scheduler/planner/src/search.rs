@@ -6,6 +6,7 @@
 pub(crate) mod again;
 pub(crate) mod draft;
 mod local;
+mod mend;
 mod problem;
 mod refine;
 mod relax;
@@ -28,6 +29,10 @@ use solve::Answer;
 /// bound already. Above, the distance to the bound is told as it is: evenness for 40 hosts with
 /// 210 VMs (8,400 decisions, 44 pieces) took `HiGHS` 23 s.
 const WORK_MAX: usize = 100_000;
+
+/// Most VMs of all rules among VMs, added up, that go to the solver: each is a row or more for every
+/// place.
+const MEMBERSHIPS_MAX: usize = 5_000;
 
 /// Placements without a direct way that are cut off before the best so far is taken.
 const CUTS_MAX: usize = 2;
@@ -69,7 +74,8 @@ pub(crate) fn search<'a>(
     let relaxed = relax::relax(context, scope);
     let bound = relaxed.as_ref().map(|relaxed| relaxed.bound);
     let pieces = context.contention.pieces();
-    let whole = scope.decisions(context.view).saturating_mul(pieces) <= WORK_MAX;
+    let whole = scope.decisions(context.view).saturating_mul(pieces) <= WORK_MAX
+        && context.view.memberships() <= MEMBERSHIPS_MAX;
     let mut known = None;
     if let Some(mut draft) = relaxed.and_then(|relaxed| seed::round(context, scope, &relaxed)) {
         local::improve(&mut draft);

@@ -23,12 +23,14 @@ pub(crate) fn view<'a>(request: &PlanRequest<'a>) -> Result<View<'a>, PlanFailur
     if age > limit {
         return Err(PlanFailure::Stale { age, limit });
     }
-    let mut view = View::new(snapshot, policy)?;
-    rest::look_ahead(&mut view, request.outlook, request.now);
+    snapshot.placement()?;
     let contradictions = policy.contradictions(snapshot);
     if !contradictions.is_empty() {
         return Err(PlanFailure::Contradictions(contradictions));
     }
+    let mut view = View::new(snapshot, policy)?;
+    rest::look_ahead(&mut view, request.outlook, request.now);
+    view.hold_outside_windows(request.now);
     if let Goal::Drain { host, .. } = &request.goal {
         goal_host(request, host)?;
         some_target(snapshot, host)?;

@@ -3,22 +3,25 @@
 //! Hosts and VMs are numbered in the order of their names, so that equal input is searched in
 //! equal order. Judges nothing; [`Occupancy`] answers whether a move fits at a given moment.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::BTreeMap;
 
 use whimbrel_core::{
-    cluster::{Domain, DomainState, Host, HostState, PlacementError, Snapshot},
+    cluster::{Domain, DomainState, Host, HostState, Needs, PlacementError, Snapshot},
     ids::{HostId, VmId},
     plan::Reason,
-    policy::{Policy, Rule},
+    policy::Policy,
     units::Timestamp,
 };
 
+mod budget;
+mod equipment;
 mod occupancy;
+mod rules;
+mod tally;
 
+pub(crate) use budget::{BudgetView, Spent};
 pub(crate) use occupancy::Occupancy;
+pub(crate) use rules::Group;
 
 /// Part of its vCPUs that a domain without any CPU reading is taken to use: midway, because taken
 /// for idle it would overload its target and taken for busy it would block every host.
@@ -29,12 +32,21 @@ pub(crate) struct View<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) hosts: Vec<HostView<'a>>,
     pub(crate) vms: Vec<VmView<'a>>,
-    /// Anti-affinity rules with two or more of their VMs present.
+    /// Anti-affinity rules with more VMs present than one place may have.
     pub(crate) apart: Vec<Group<'a>>,
-    /// Affinity rules with two or more of their VMs present.
+    /// Hard affinity rules per host, judged at the end, with two or more of their VMs present: they
+    /// are moved as a whole.
     pub(crate) together: Vec<Group<'a>>,
     /// VMs that an earlier plan, which was not done, takes elsewhere, with the host.
     pub(crate) planned: Vec<(usize, usize)>,
+    /// Other affinity rules and licence caps that the VMs present could break.
+    pub(crate) capped: Vec<Group<'a>>,
+    /// Exclusive rules with a VM present.
+    pub(crate) alone: Vec<Group<'a>>,
+    /// Budgets of disruption.
+    pub(crate) budgets: Vec<BudgetView<'a>>,
+    /// Pin and exclude rules, and what hosts lack.
+    placings: rules::Placings<'a>,
     /// Where a migration outside this plan takes a VM.
     pub(crate) arriving: BTreeMap<&'a VmId, usize>,
 }
@@ -53,6 +65,11 @@ pub(crate) struct HostView<'a> {
     pub(crate) base_cores: f64,
     /// Memory and vCPUs of domains that arrive or leave by migrations outside this plan.
     passing: (u64, u64),
+    /// How many such domains, and what they need.
+    passing_guests: u32,
+    passing_needs: Vec<&'a Needs>,
+    /// Hosts of one class offer the same.
+    offers_class: usize,
 }
 
 /// A VM where it lives.
@@ -64,31 +81,26 @@ pub(crate) struct VmView<'a> {
     pub(crate) demand_cores: f64,
     /// Until when balance leaves it alone, where it was moved lately.
     pub(crate) rests_until: Option<Timestamp>,
-    /// Pin and exclude rules that name it.
-    placed_by: Vec<Placing<'a>>,
+    /// Whether any rule names it.
+    pub(crate) ruled: bool,
+    /// Pin and exclude rules that name it, in [`View::placings`].
+    placed_by: Vec<usize>,
+    /// Whether a preference is among them.
+    wishes: bool,
+    /// VMs of one class need the same.
+    needs_class: usize,
     /// Its groups in [`View::apart`].
     pub(crate) apart: Vec<usize>,
     /// Its groups in [`View::together`].
     pub(crate) together: Vec<usize>,
+    /// Its groups in [`View::capped`].
+    pub(crate) capped: Vec<usize>,
+    /// Its groups in [`View::alone`].
+    pub(crate) alone: Vec<usize>,
+    /// Its budgets in [`View::budgets`].
+    pub(crate) budgets: Vec<usize>,
     /// Why it may not be touched, if so.
     pub(crate) held: Option<Reason>,
-}
-
-/// What one rule says of the hosts of a VM.
-#[derive(Clone)]
-struct Placing<'a> {
-    rule: &'a str,
-    hosts: Rc<BTreeSet<usize>>,
-    /// Only there; otherwise anywhere but there.
-    only: bool,
-}
-
-/// VMs that one rule keeps apart or together.
-pub(crate) struct Group<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) vms: Vec<usize>,
-    /// Hosts that one of them is arriving on by a migration outside this plan.
-    pub(crate) arriving: BTreeSet<usize>,
 }
 
 impl<'a> View<'a> {
@@ -107,13 +119,11 @@ impl<'a> View<'a> {
             .collect();
         measure_demand(&mut hosts, &mut vms);
 
-        place_by_rules(policy, &index, &mut vms);
-
-        let passing =
-            |d: &&Domain| matches!(d.state, DomainState::Incoming | DomainState::Outgoing);
         let mut arriving: BTreeMap<&'a VmId, usize> = BTreeMap::new();
-        for domain in snapshot.domains.iter().filter(passing) {
+        for domain in snapshot.domains.iter().filter(|one| rules::passes(one)) {
             let Some(&host) = index.get(&domain.host) else { continue };
+            hosts[host].passing_guests += 1;
+            hosts[host].passing_needs.push(&domain.needs);
             let (memory, vcpus) = &mut hosts[host].passing;
             *memory = memory.saturating_add(domain.memory.get());
             *vcpus = vcpus.saturating_add(domain.vcpus.into());
@@ -121,57 +131,26 @@ impl<'a> View<'a> {
                 arriving.insert(&domain.vm, host);
             }
         }
-        let (apart, together, planned) = (Vec::new(), Vec::new(), Vec::new());
-        let mut view = Self { policy, hosts, vms, apart, together, planned, arriving };
-        view.group();
+        let mut view = Self {
+            policy,
+            hosts,
+            vms,
+            apart: Vec::new(),
+            together: Vec::new(),
+            planned: Vec::new(),
+            capped: Vec::new(),
+            alone: Vec::new(),
+            budgets: Vec::new(),
+            placings: rules::Placings::none(),
+            arriving,
+        };
+        view.read_rules(snapshot);
         Ok(view)
-    }
-
-    fn group(&mut self) {
-        let index: BTreeMap<&VmId, usize> =
-            self.vms.iter().map(|vm| &vm.domain.vm).zip(0..).collect();
-        for rule in &self.policy.rules {
-            let members: BTreeSet<usize> =
-                rule.vms().iter().filter_map(|vm| index.get(vm).copied()).collect();
-            let group = Group {
-                name: rule.name(),
-                vms: members.into_iter().collect(),
-                arriving: rule
-                    .vms()
-                    .iter()
-                    .filter_map(|vm| self.arriving.get(vm).copied())
-                    .collect(),
-            };
-            if group.vms.len() + group.arriving.len() < 2 {
-                continue;
-            }
-            match rule {
-                Rule::AntiAffinity { .. } => self.apart.push(group),
-                Rule::Affinity { .. } => self.together.push(group),
-                Rule::Pin { .. } | Rule::Exclude { .. } => {}
-            }
-        }
-        for (index, group) in self.apart.iter().enumerate() {
-            for &vm in &group.vms {
-                self.vms[vm].apart.push(index);
-            }
-        }
-        for (index, group) in self.together.iter().enumerate() {
-            for &vm in &group.vms {
-                self.vms[vm].together.push(index);
-            }
-        }
     }
 
     /// The present placement: the host of every VM.
     pub(crate) fn present(&self) -> Vec<usize> {
         self.vms.iter().map(|vm| vm.home).collect()
-    }
-
-    /// The pin or exclude rule that keeps `vm` off `host`, if any.
-    pub(crate) fn ban(&self, vm: usize, host: usize) -> Option<&'a str> {
-        let placings = &self.vms.get(vm)?.placed_by;
-        placings.iter().find(|by| by.hosts.contains(&host) != by.only).map(|by| by.rule)
     }
 
     /// Whether a host with `demand_cores` counts as overloaded.
@@ -197,6 +176,9 @@ impl<'a> HostView<'a> {
             cores,
             base_cores: 0.0,
             passing: (0, 0),
+            passing_guests: 0,
+            passing_needs: Vec::new(),
+            offers_class: 0,
         }
     }
 }
@@ -205,6 +187,11 @@ impl HostView<'_> {
     /// Memory in bytes and vCPUs of domains that arrive or leave by migrations outside this plan.
     pub(crate) fn passing(&self) -> (u64, u64) {
         self.passing
+    }
+
+    /// How many such domains there are, and what they need.
+    pub(crate) fn passing_guests(&self) -> (u32, &[&Needs]) {
+        (self.passing_guests, &self.passing_needs)
     }
 
     /// `memory` as the part of what guests may have, times the cores: a unit that adds up with
@@ -230,9 +217,15 @@ impl<'a> VmView<'a> {
             home,
             demand_cores: 0.0,
             rests_until: None,
+            ruled: false,
             placed_by: Vec::new(),
+            wishes: false,
+            needs_class: 0,
             apart: Vec::new(),
             together: Vec::new(),
+            capped: Vec::new(),
+            alone: Vec::new(),
+            budgets: Vec::new(),
             held,
         }
     }
@@ -243,29 +236,6 @@ impl<'a> VmView<'a> {
 
     pub(crate) fn vcpus(&self) -> u64 {
         self.domain.vcpus.into()
-    }
-}
-
-/// Gives every VM the pin and exclude rules that name it, each rule's hosts numbered once.
-fn place_by_rules<'a>(
-    policy: &'a Policy,
-    hosts: &BTreeMap<&HostId, usize>,
-    vms: &mut [VmView<'a>],
-) {
-    let index: BTreeMap<&VmId, usize> = vms.iter().map(|vm| &vm.domain.vm).zip(0..).collect();
-    for rule in &policy.rules {
-        let only = match rule {
-            Rule::Pin { .. } => true,
-            Rule::Exclude { .. } => false,
-            Rule::Affinity { .. } | Rule::AntiAffinity { .. } => continue,
-        };
-        let numbered = rule.hosts().iter().filter_map(|host| hosts.get(host).copied());
-        let placing = Placing { rule: rule.name(), hosts: Rc::new(numbered.collect()), only };
-        let named: BTreeSet<usize> =
-            rule.vms().iter().filter_map(|vm| index.get(vm).copied()).collect();
-        for vm in named {
-            vms[vm].placed_by.push(placing.clone());
-        }
     }
 }
 

@@ -5,14 +5,17 @@
 //! the file are relative to the file.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
-use whimbrel_collector::{CollectorSettings, windows::WindowSettings};
+use whimbrel_collector::{CollectorSettings, Told, windows::WindowSettings};
 use whimbrel_core::{
-    ids::HostId,
+    cluster::{Needs, Offers},
+    ids::{HostId, VmId},
+    policy::check_tag,
     units::{Bytes, MilliCores, Share, Span},
 };
 
@@ -38,6 +41,9 @@ pub struct Config {
     /// The hosts. At least one; names are unique.
     #[serde(rename = "host", default)]
     pub hosts: Vec<HostConfig>,
+    /// What is known of domains beside what libvirt says.
+    #[serde(rename = "domain", default)]
+    pub domains: Vec<DomainConfig>,
     /// How hosts are read.
     #[serde(default)]
     pub collect: CollectConfig,
@@ -66,6 +72,27 @@ pub struct HostConfig {
     /// Whether it takes no new guests.
     #[serde(default)]
     pub maintenance: bool,
+    /// What rules may select it by: words, and `key=value` for places such as `rack=r1`.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// What it offers beside memory and CPU; what is left out is unknown and forbids nothing.
+    #[serde(default)]
+    pub offers: Offers,
+}
+
+/// What is known of domains beside what libvirt says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainConfig {
+    /// The domains; names of absent ones mean nobody.
+    pub vms: Vec<VmId>,
+    /// What rules may select them by; several sections about one domain add up.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// What each of them needs of its host beside memory and CPU; the last section that says so
+    /// counts.
+    #[serde(default)]
+    pub needs: Needs,
 }
 
 /// How hosts are read.
@@ -235,7 +262,40 @@ impl Config {
                 )));
             }
         }
+        self.check_tags()?;
         self.collect.settings().map(|_| ())
+    }
+
+    fn check_tags(&self) -> Result<(), Failure> {
+        for host in &self.hosts {
+            let refused = host.tags.iter().try_for_each(|tag| check_tag(tag));
+            refused.map_err(|e| Failure::invalid(e).about(format!("host {}", host.name)))?;
+        }
+        for domain in &self.domains {
+            let refused = domain.tags.iter().try_for_each(|tag| check_tag(tag));
+            let names: Vec<&str> = domain.vms.iter().map(VmId::as_str).collect();
+            refused
+                .map_err(|e| Failure::invalid(e).about(format!("domain {}", names.join(", "))))?;
+        }
+        Ok(())
+    }
+
+    /// What it tells of hosts and domains for the collector to add.
+    pub fn told(&self) -> Told {
+        let mut told = Told::default();
+        for host in &self.hosts {
+            told.hosts.insert(host.name.clone(), (host.tags.clone(), host.offers.clone()));
+        }
+        for domain in &self.domains {
+            for vm in &domain.vms {
+                let (tags, needs) = told.domains.entry(vm.clone()).or_default();
+                tags.extend(domain.tags.iter().cloned());
+                if !domain.needs.is_empty() {
+                    needs.clone_from(&domain.needs);
+                }
+            }
+        }
+        told
     }
 
     fn resolve(&mut self, base: &Path) {
@@ -345,6 +405,22 @@ mod tests {
         assert!(failure.message.contains("no client_authority"), "{failure:?}");
         let open = load(ONE_HOST, &[]).unwrap().serve.security(true).unwrap();
         assert_eq!(open, Security::InsecureLoopback);
+    }
+
+    #[test]
+    fn tags_and_facts_are_told() {
+        let text = format!(
+            "{ONE_HOST}tags = [\"rack=r1\"]\noffers.huge_pages.\"2 MiB\" = \"8 GiB\"\n\
+             [[domain]]\nvms = [\"a\", \"b\"]\ntags = [\"db\"]\n\
+             [[domain]]\nvms = [\"a\"]\ntags = [\"big\"]\nneeds.cpu_model = \"EPYC\"\n"
+        );
+        let told = load(&text, &[]).unwrap().told();
+        let (tags, offers) = told.hosts.values().next().unwrap();
+        assert!(tags.contains("rack=r1") && offers.huge_pages.is_some());
+        let tags: Vec<usize> = told.domains.values().map(|(tags, _)| tags.len()).collect();
+        assert_eq!(tags, [2, 1]);
+        let refused = load(&format!("{ONE_HOST}tags = [\"a b\"]\n"), &[]).unwrap_err();
+        assert!(refused.message.contains("\"a b\" is no tag"), "{refused:?}");
     }
 
     #[test]

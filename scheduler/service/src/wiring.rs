@@ -27,6 +27,7 @@ pub fn cluster(config: &Config, keep: Keep) -> Result<LibvirtCluster, Failure> {
     let settings = config.collect.settings()?;
     let connection = settings.connection;
     let collector = Collector::new(targets(config), settings).map_err(Failure::invalid)?;
+    let collector = collector.with_told(config.told());
     let sink = match keep {
         Keep::Nothing => None,
         Keep::Telemetry => {

@@ -77,6 +77,8 @@ impl Guest {
             cpu_used: Some(self.cpu),
             dirty: self.dirty.iter().map(reading).collect(),
             job: None,
+            tags: std::collections::BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         }
     }
 

@@ -26,6 +26,8 @@ fn cluster() -> SimCluster {
             cpu_used: None,
             migration_bandwidth: None,
             qemu: None,
+            tags: BTreeSet::new(),
+            offers: whimbrel_core::cluster::Offers::default(),
         };
         (name.parse().unwrap(), host)
     };
@@ -41,6 +43,8 @@ fn cluster() -> SimCluster {
         cpu_used: None,
         dirty: Vec::new(),
         job: None,
+        tags: BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     };
     let snapshot = whimbrel_core::Snapshot {
         taken_at: now,

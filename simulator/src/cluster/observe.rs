@@ -119,6 +119,8 @@ impl SimCluster {
                 cpu_used: reading.cpu_used,
                 migration_bandwidth: truth.migration_bandwidth,
                 qemu: None,
+                tags: truth.tags.clone(),
+                offers: truth.offers.clone(),
             };
             let sightings = reading.sightings.iter();
             let domains = sightings.map(|s| self.domain(s, &truth.id, reading.observed_at));
@@ -182,6 +184,8 @@ impl SimCluster {
             cpu_used: sighting.cpu_used.map(|cpu| cpu_told(cpu, cpu_percent)),
             dirty: guest.dirty.iter().map(|reading| dirty_told(*reading, dirty_percent)).collect(),
             job: sighting.job,
+            tags: guest.tags.clone(),
+            needs: guest.needs.clone(),
         }
     }
 }

@@ -181,6 +181,9 @@ impl SimCluster {
             return Some("internal error: process exited while connecting to monitor".to_owned());
         }
         let (guest, facts) = (&self.world.vms[vm], &self.facts[host]);
+        if let Some(lack) = self.world.hosts[host].offers.lacks(&guest.needs) {
+            return Some(format!("unsupported configuration: {lack} of the guest is not there"));
+        }
         if let Some(needs) = self.needs.get(&guest.id) {
             if let (Some(model), Some(shown)) = (&needs.cpu_model, &facts.cpu_model)
                 && model != shown

@@ -243,6 +243,8 @@ fn fresh(snapshot: &Snapshot, cpu: MilliCores, memory: Bytes) -> Host {
         cpu_used: Some(MilliCores::ZERO),
         migration_bandwidth: None,
         qemu: snapshot.hosts.values().filter_map(|host| host.qemu).min(),
+        tags: BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
     }
 }
 

@@ -9,13 +9,15 @@
 //!
 //! Never here: moves, waves, or what a migration costs; those are the planner's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use serde::Serialize;
 use whimbrel_core::{
     Domain, HostState, Policy, Snapshot,
     ids::{HostId, VmId},
-    policy::Rule,
     units::{Bytes, MilliCores},
 };
 
@@ -30,7 +32,7 @@ const PACKED_MAX: usize = 200;
 /// Hosts with what they hold and may hold.
 #[derive(Debug, Clone)]
 pub struct Room<'a> {
-    policy: &'a Policy,
+    rules: Rc<RoomRules<'a>>,
     hosts: Vec<HostRoom<'a>>,
     /// Where guests are, by position in `hosts`.
     place: BTreeMap<&'a VmId, usize>,
@@ -39,6 +41,8 @@ pub struct Room<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct HostRoom<'a> {
     pub(super) id: &'a HostId,
+    /// Its position among all hosts of the snapshot.
+    number: usize,
     /// Whether it takes guests.
     pub(super) open: bool,
     pub(super) memory_limit: u64,
@@ -48,6 +52,10 @@ pub(super) struct HostRoom<'a> {
     pub(super) cpu: u64,
     pub(super) cpu_used: u64,
 }
+
+mod barred;
+
+use barred::RoomRules;
 
 /// Places for guests that had none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,11 +92,13 @@ impl<'a> Room<'a> {
         let hosts: Vec<HostRoom<'a>> = snapshot
             .hosts
             .iter()
-            .filter(|(id, _)| !out.contains(*id))
-            .map(|(id, host)| {
+            .enumerate()
+            .filter(|(_, (id, _))| !out.contains(*id))
+            .map(|(number, (id, host))| {
                 let limits = &policy.limits;
                 HostRoom {
                     id,
+                    number,
                     open: host.state == HostState::Up,
                     memory_limit: usable_memory(host.memory, limits.memory_reserve).get(),
                     memory: 0,
@@ -100,7 +110,8 @@ impl<'a> Room<'a> {
             })
             .collect();
         let index: BTreeMap<&HostId, usize> = hosts.iter().map(|host| host.id).zip(0..).collect();
-        let mut room = Self { policy, hosts, place: BTreeMap::new() };
+        let rules = Rc::new(RoomRules::new(policy, snapshot, &hosts));
+        let mut room = Self { rules, hosts, place: BTreeMap::new() };
         for domain in snapshot.domains.iter().filter(|d| d.state.lives_here()) {
             if let Some(&host) = index.get(&domain.host) {
                 room.put(domain, host);
@@ -198,21 +209,8 @@ impl<'a> Room<'a> {
 
     /// The rule that keeps `guest` off a host, if one does.
     fn barred(&self, guest: &Domain, host: usize) -> Option<&'a str> {
-        let vm = &guest.vm;
-        let id = self.hosts.get(host)?.id;
-        let breaks = |rule: &&Rule| {
-            let mut others = rule.vms().iter().filter(|other| *other != vm);
-            let mut place = |of: fn(usize, usize) -> bool| {
-                rule.vms().contains(vm)
-                    && others.any(|other| self.place.get(other).is_some_and(|at| of(*at, host)))
-            };
-            match rule {
-                Rule::AntiAffinity { .. } => place(|at, host| at == host),
-                Rule::Affinity { .. } => place(|at, host| at != host),
-                Rule::Pin { .. } | Rule::Exclude { .. } => !rule.allows(vm, id),
-            }
-        };
-        self.policy.rules.iter().find(breaks).map(Rule::name)
+        let number = self.hosts.get(host)?.number;
+        self.rules.barring(guest, (host, number), self)
     }
 
     /// What `guest`, which no host takes, lacks where it lacks least.

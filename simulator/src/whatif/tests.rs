@@ -35,6 +35,8 @@ fn host(memory_mib: u64) -> Host {
         cpu_used: Some(MilliCores::new(900)),
         migration_bandwidth: None,
         qemu: None,
+        tags: BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
     }
 }
 
@@ -56,6 +58,8 @@ fn guest(name: &str, host: &str, memory_mib: u64) -> Domain {
         cpu_used: Some(MilliCores::new(300)),
         dirty: vec![reading(1, 10), reading(4, 30)],
         job: None,
+        tags: BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 
@@ -241,8 +245,7 @@ fn a_lost_host_strands_whom_nobody_takes() {
 
 #[test]
 fn rules_strand_too() {
-    let rule =
-        Rule::Pin { name: "licence".to_owned(), vms: vec![vm_id("c")], hosts: vec![host_id("h2")] };
+    let rule = Rule::pin("licence", vec![vm_id("c")], vec![host_id("h2")]);
     let policy = Policy { rules: vec![rule], ..policy() };
     let lost = losses(&cluster(), &policy, &none());
     assert_eq!(lost[1].stranded[0].rules, ["licence"]);

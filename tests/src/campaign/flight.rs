@@ -215,6 +215,8 @@ mod tests {
             cpu_used: None,
             dirty: Vec::new(),
             job: None,
+            tags: std::collections::BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         }
     }
 

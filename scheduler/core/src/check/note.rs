@@ -5,10 +5,10 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::{
-    cluster::{DomainState, HostState},
+    cluster::{DomainState, HostState, Lack},
     ids::HostId,
     settings::SettingsConflict,
-    units::{Bytes, Share, Span},
+    units::{Bytes, Share, Span, Timestamp},
 };
 
 /// One finding.
@@ -73,6 +73,19 @@ pub enum Problem {
     VcpusOver { host: HostId, vcpus: u64, limit: f64 },
     #[error("on {host} it breaks rule {rule:?}")]
     BreaksRule { rule: String, host: HostId },
+    #[error("{host} lacks {lack} for it")]
+    Lacks { host: HostId, lack: Lack },
+    #[error("{count} migrations at once under rule {rule:?}, its at_once is {limit}")]
+    BudgetAtOnce { rule: String, count: usize, limit: u32 },
+    #[error("{count} moves under rule {rule:?}, its moves_max is {limit}")]
+    BudgetMoves { rule: String, count: usize, limit: u32 },
+    #[error("rule {rule:?} lets nobody migrate it before {opens} (hint: apply the plan then)")]
+    OutsideWindow { rule: String, opens: Timestamp },
+    #[error(
+        "preference {rule:?} is broken after the last move{}",
+        if *already { ", as it is now" } else { "" }
+    )]
+    PreferenceBrokenAtEnd { rule: String, already: bool },
     #[error("rule {rule:?} is broken after the last move{}", if *already { ", as it is now" } else { "" })]
     RuleBrokenAtEnd { rule: String, already: bool },
     #[error("{count} moves, the limit is {limit}")]
@@ -95,8 +108,9 @@ impl Note {
     pub fn severity(&self) -> Severity {
         match self.problem {
             // What the plan found broken and could not mend is not its fault.
-            Problem::RuleBrokenAtEnd { already: true, .. } => Severity::Warning,
             Problem::ReserveBroken { left, was, .. } if left <= was => Severity::Warning,
+            Problem::RuleBrokenAtEnd { already: true, .. }
+            | Problem::PreferenceBrokenAtEnd { .. } => Severity::Warning,
             _ => Severity::Fatal,
         }
     }

@@ -6,8 +6,9 @@
 //! Whatever set of VMs shares a host at some moment, the one that came last finds all of them
 //! counted here: it is enough to look at arrivals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::rules::Whereabouts;
 use crate::{
     ids::{HostId, VmId},
     plan::{Move, Plan},
@@ -17,6 +18,10 @@ use crate::{
 pub(super) struct Presence<'a> {
     moves: &'a [Move],
     stays: BTreeMap<&'a HostId, Vec<Stay<'a>>>,
+    /// Hosts of each VM with the moves that bring it there and take it away.
+    of: BTreeMap<&'a VmId, Vec<(&'a HostId, Option<usize>, Option<usize>)>>,
+    /// Who arrives where by migrations outside the plan.
+    strangers: BTreeMap<&'a HostId, Vec<&'a VmId>>,
     /// For each move the one that moved its VM before.
     before: Vec<Option<usize>>,
 }
@@ -30,14 +35,24 @@ struct Stay<'a> {
     goes: Option<usize>,
 }
 
+/// The moment at which one move begins.
+pub(super) struct Begin<'a, 'b> {
+    presence: &'b Presence<'a>,
+    index: usize,
+}
+
 /// Whether `one` waits for the move at `index`.
 pub(super) fn waits_for(one: &Move, index: usize) -> bool {
     u32::try_from(index).is_ok_and(|index| one.after.binary_search(&index).is_ok())
 }
 
 impl<'a> Presence<'a> {
-    /// From the places `at` the begin.
-    pub(super) fn new(plan: &'a Plan, at: &BTreeMap<&'a VmId, &'a HostId>) -> Self {
+    /// From the places `at` the begin; `strangers` arrive by migrations outside the plan.
+    pub(super) fn new(
+        plan: &'a Plan,
+        at: &BTreeMap<&'a VmId, &'a HostId>,
+        strangers: Vec<(&'a VmId, &'a HostId)>,
+    ) -> Self {
         let mut last: BTreeMap<&VmId, usize> = BTreeMap::new();
         let mut goes: BTreeMap<usize, usize> = BTreeMap::new();
         let mut first: BTreeMap<&VmId, usize> = BTreeMap::new();
@@ -45,25 +60,37 @@ impl<'a> Presence<'a> {
         for (index, one) in plan.moves.iter().enumerate() {
             let earlier = last.insert(&one.vm, index);
             match earlier {
-                Some(earlier) => {
-                    goes.insert(earlier, index);
-                }
-                None => {
-                    first.insert(&one.vm, index);
-                }
-            }
+                Some(earlier) => goes.insert(earlier, index),
+                None => first.insert(&one.vm, index),
+            };
             before.push(earlier);
         }
-        let mut stays: BTreeMap<&HostId, Vec<Stay<'a>>> = BTreeMap::new();
+        let mut presence = Self { moves: &plan.moves, before, ..Self::at_rest(&BTreeMap::new()) };
         for (&vm, &host) in at {
-            let stay = Stay { vm, came: None, goes: first.get(vm).copied() };
-            stays.entry(host).or_default().push(stay);
+            presence.add(vm, host, None, first.get(vm).copied());
         }
         for (index, one) in plan.moves.iter().enumerate() {
-            let stay = Stay { vm: &one.vm, came: Some(index), goes: goes.get(&index).copied() };
-            stays.entry(&one.to).or_default().push(stay);
+            presence.add(&one.vm, &one.to, Some(index), goes.get(&index).copied());
         }
-        Self { moves: &plan.moves, stays, before }
+        for (vm, host) in strangers {
+            presence.strangers.entry(host).or_default().push(vm);
+        }
+        presence
+    }
+
+    /// Where nothing moves.
+    pub(super) fn at_rest(at: &BTreeMap<&'a VmId, &'a HostId>) -> Self {
+        let (stays, of, strangers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut rest = Self { moves: &[], stays, of, strangers, before: Vec::new() };
+        for (&vm, &host) in at {
+            rest.add(vm, host, None, None);
+        }
+        rest
+    }
+
+    fn add(&mut self, vm: &'a VmId, host: &'a HostId, came: Option<usize>, goes: Option<usize>) {
+        self.stays.entry(host).or_default().push(Stay { vm, came, goes });
+        self.of.entry(vm).or_default().push((host, came, goes));
     }
 
     /// The move that moves the same VM before the one at `index`.
@@ -71,15 +98,40 @@ impl<'a> Presence<'a> {
         self.before.get(index).copied().flatten()
     }
 
-    /// Who may be on `host` when the move at `index` begins.
-    pub(super) fn at(&self, host: &HostId, index: usize) -> impl Iterator<Item = &'a VmId> {
-        let stays = self.stays.get(host).map_or(&[][..], Vec::as_slice);
-        let gone = move |stay: &&Stay<'_>| {
-            stay.goes.is_some_and(|goes| waits_for(&self.moves[index], goes))
-        };
-        let later = move |stay: &&Stay<'_>| {
-            stay.came.is_some_and(|came| waits_for(&self.moves[came], index))
-        };
-        stays.iter().filter(move |stay| !gone(stay) && !later(stay)).map(|stay| stay.vm)
+    /// When the move at `index` begins.
+    pub(super) fn when(&self, index: usize) -> Begin<'a, '_> {
+        Begin { presence: self, index }
+    }
+}
+
+impl<'a> Begin<'a, '_> {
+    /// Who of the plan's cluster may be on `host`, each once.
+    pub(super) fn living(&self, host: &HostId) -> BTreeSet<&'a VmId> {
+        let stays = self.presence.stays.get(host).map_or(&[][..], Vec::as_slice);
+        let here = stays.iter().filter(|stay| self.counts(stay.came, stay.goes));
+        here.map(|stay| stay.vm).collect()
+    }
+
+    /// Whether a stay may overlap this moment: this move does not wait for its end, and its begin
+    /// does not wait for this move.
+    fn counts(&self, came: Option<usize>, goes: Option<usize>) -> bool {
+        let moves = self.presence.moves;
+        let one = moves.get(self.index);
+        let gone = goes.is_some_and(|goes| one.is_some_and(|one| waits_for(one, goes)));
+        let later = came.and_then(|came| moves.get(came));
+        !gone && !later.is_some_and(|later| waits_for(later, self.index))
+    }
+}
+
+impl Whereabouts for Begin<'_, '_> {
+    fn on(&self, host: &HostId) -> Vec<&VmId> {
+        let strangers = self.presence.strangers.get(host).into_iter().flatten().copied();
+        self.living(host).into_iter().chain(strangers).collect()
+    }
+
+    fn of(&self, vm: &VmId) -> Vec<&HostId> {
+        let stays = self.presence.of.get(vm).map_or(&[][..], Vec::as_slice);
+        let here = stays.iter().filter(|(_, came, goes)| self.counts(*came, *goes));
+        here.map(|(host, ..)| *host).collect()
     }
 }

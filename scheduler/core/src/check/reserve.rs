@@ -11,12 +11,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Problem, Replay};
+use super::{Problem, Replay, rules::Whereabouts};
 use crate::{
     cluster::{Domain, HostState},
     ids::{HostId, VmId},
     plan::{Goal, Plan, Remark},
-    policy::Rule,
 };
 
 /// VMs that would find no place after the failure of each host, as things are in `replay`, where
@@ -30,6 +29,7 @@ pub(super) fn stranded(replay: &Replay<'_>, away: &BTreeSet<&HostId>) -> BTreeMa
         guests.entry(*host).or_default().extend(replay.domains.get(vm).copied());
     }
     let free = free(replay, away);
+    let living = living(replay);
     let mut found = BTreeMap::new();
     for (failed, mut here) in guests {
         here.sort_by_key(|domain| (Reverse((domain.memory, domain.vcpus)), &domain.vm));
@@ -42,7 +42,8 @@ pub(super) fn stranded(replay: &Replay<'_>, away: &BTreeSet<&HostId>) -> BTreeMa
         let mut left = usize::MAX;
         for pick in picks {
             if left > 0 {
-                left = left.min(Room::without(replay, &free, failed).restart(&here, pick));
+                left =
+                    left.min(Room::without(replay, (&free, &living), failed).restart(&here, pick));
             }
         }
         if left > 0 {
@@ -50,6 +51,18 @@ pub(super) fn stranded(replay: &Replay<'_>, away: &BTreeSet<&HostId>) -> BTreeMa
         }
     }
     found
+}
+
+/// Everybody on each host, those who pass through too.
+fn living<'a>(replay: &Replay<'a>) -> BTreeMap<&'a HostId, Vec<&'a VmId>> {
+    let mut living: BTreeMap<&HostId, Vec<&VmId>> = BTreeMap::new();
+    for (vm, host) in &replay.place {
+        living.entry(*host).or_default().push(*vm);
+    }
+    for domain in replay.snapshot.domains.iter().filter(|one| !one.state.lives_here()) {
+        living.entry(&domain.host).or_default().push(&domain.vm);
+    }
+    living
 }
 
 /// Memory and vCPUs that are free on each host that takes VMs.
@@ -111,23 +124,32 @@ pub(super) fn judge(replay: &mut Replay<'_>, plan: &Plan, before: &BTreeMap<Stri
 /// What a host is chosen by, the least first: memory that is free there, and was at the beginning.
 type Rank = fn(u64, u64) -> i128;
 
+/// What is free on each host, and who is there.
+type Cluster<'a, 'b> =
+    (&'b BTreeMap<&'a HostId, (u64, f64)>, &'b BTreeMap<&'a HostId, Vec<&'a VmId>>);
+
 /// The cluster after a failure.
 struct Room<'a, 'b> {
     replay: &'b Replay<'a>,
+    failed: &'b HostId,
     free: BTreeMap<&'a HostId, (u64, f64)>,
+    /// Everybody before the failure.
+    living: &'b BTreeMap<&'a HostId, Vec<&'a VmId>>,
     /// Where VMs have started again.
     started: BTreeMap<&'b VmId, &'a HostId>,
+    /// The same by host.
+    came: BTreeMap<&'a HostId, Vec<&'b VmId>>,
 }
 
 impl<'a, 'b> Room<'a, 'b> {
     fn without(
         replay: &'b Replay<'a>,
-        free: &BTreeMap<&'a HostId, (u64, f64)>,
-        failed: &HostId,
+        (free, living): Cluster<'a, 'b>,
+        failed: &'b HostId,
     ) -> Self {
         let mut free = free.clone();
         free.remove(failed);
-        Self { replay, free, started: BTreeMap::new() }
+        Self { replay, failed, free, living, started: BTreeMap::new(), came: BTreeMap::new() }
     }
 
     /// How many of `domains` find no place, where `rank` is least on the host to be taken.
@@ -136,12 +158,14 @@ impl<'a, 'b> Room<'a, 'b> {
         let mut left = 0;
         for domain in domains {
             let (memory, vcpus) = (domain.memory.get(), f64::from(domain.vcpus));
-            let fits = |free: &(u64, f64)| free.0 >= memory && free.1 >= vcpus;
-            let open =
-                self.free.iter().filter(|(host, free)| fits(free) && self.allows(domain, host));
             let had = |host: &HostId| before.get(host).map_or(0, |free| free.0);
-            let best = open.min_by_key(|(host, free)| (rank(free.0, had(host)), **host));
-            let Some(host) = best.map(|(host, _)| *host) else {
+            let fits = |(_, free): &(&&HostId, &(u64, f64))| free.0 >= memory && free.1 >= vcpus;
+            let open = self.free.iter().filter(fits);
+            let mut open: Vec<(i128, &'a HostId)> =
+                open.map(|(host, free)| (rank(free.0, had(host)), *host)).collect();
+            open.sort_unstable();
+            let best = open.into_iter().find(|(_, host)| self.allows(domain, host));
+            let Some((_, host)) = best else {
                 left += 1;
                 continue;
             };
@@ -149,25 +173,26 @@ impl<'a, 'b> Room<'a, 'b> {
                 *free = (free.0 - memory, free.1 - vcpus);
             }
             self.started.insert(&domain.vm, host);
+            self.came.entry(host).or_default().push(&domain.vm);
         }
         left
     }
 
     /// Whether no rule keeps `domain` off `host`. Who waits for a place is nowhere.
     fn allows(&self, domain: &Domain, host: &HostId) -> bool {
-        let there = |other: &VmId| {
-            let at = self.started.get(other).or_else(|| self.replay.place.get(other));
-            let passing = || {
-                let sightings = self.replay.snapshot.sightings(other);
-                sightings.into_iter().any(|one| !one.state.lives_here() && one.host == *host)
-            };
-            at == Some(&host) || passing()
-        };
-        self.replay.policy.rules.iter().all(|rule| match rule {
-            Rule::AntiAffinity { vms, .. } => {
-                !vms.contains(&domain.vm) || !vms.iter().any(|vm| *vm != domain.vm && there(vm))
-            }
-            _ => rule.allows(&domain.vm, host),
-        })
+        let rules = &self.replay.rules;
+        rules.arrival_breaks(&domain.vm, (self.failed, host), self).is_empty()
+    }
+}
+
+impl Whereabouts for Room<'_, '_> {
+    fn on(&self, host: &HostId) -> Vec<&VmId> {
+        let here = self.living.get(host).into_iter().flatten().copied();
+        here.chain(self.came.get(host).into_iter().flatten().copied()).collect()
+    }
+
+    fn of(&self, vm: &VmId) -> Vec<&HostId> {
+        let lived = self.replay.place.get(vm).copied().filter(|host| *host != self.failed);
+        self.started.get(vm).copied().or(lived).into_iter().collect()
     }
 }

@@ -75,6 +75,13 @@ pub enum Reason {
         /// Until when.
         until: Timestamp,
     },
+    /// A budget of disruption lets nobody migrate it now.
+    OutsideWindow {
+        /// The rule's name.
+        rule: String,
+        /// When one of its windows opens next.
+        opens: Timestamp,
+    },
     /// A migration of it is under way already.
     Migrating,
     /// A post-copy migration of it broke: nobody may act on it without a human.
@@ -129,6 +136,9 @@ impl fmt::Display for Reason {
             Self::MakesRoom { host } => write!(f, "makes room on {host} for another move"),
             Self::MovesLimit { limit } => write!(f, "the plan has its {limit} moves without it"),
             Self::Resting { until } => write!(f, "moved a short time ago, rests until {until}"),
+            Self::OutsideWindow { rule, opens } => {
+                write!(f, "rule {rule:?} lets nobody migrate it before {opens}")
+            }
             Self::Migrating => f.write_str("a migration of it is under way"),
             Self::NeedsHuman => f.write_str("its post-copy migration broke, a human must decide"),
             Self::HostUnreachable => f.write_str("its host does not answer"),

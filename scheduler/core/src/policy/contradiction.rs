@@ -1,18 +1,15 @@
 //! Rules that cannot hold together, found and named before any solver is asked: "infeasible"
 //! explains nothing.
 
-use std::collections::BTreeSet;
-
 use thiserror::Error;
 
-use super::{Policy, Rule};
 use crate::{
-    cluster::Snapshot,
     ids::{HostId, VmId},
     units::Bytes,
 };
 
 mod chains;
+mod find;
 
 /// Why a policy cannot be met on a given cluster, whatever the placement.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -45,23 +42,36 @@ pub enum Contradiction {
         /// The VM.
         vm: VmId,
     },
-    /// More VMs to keep apart than hosts.
+    /// Several rules leave a VM no host, although any two of them would.
     #[error(
-        "rule {rule:?} keeps {vms} domains apart, but there are {hosts} hosts \
-         (hint: split the rule or add hosts)"
+        "rules {rules} contradict each other: together they leave {vm} no host \
+         (hint: give them a host in common)"
+    )]
+    NoHostLeftByAll {
+        /// The rules, quoted, separated by commas.
+        rules: String,
+        /// The VM.
+        vm: VmId,
+    },
+    /// More VMs to keep apart than places.
+    #[error(
+        "rule {rule:?} keeps {vms} domains apart, {most} in one place at most, but there are \
+         {places} (hint: split the rule, raise `most` or add hosts)"
     )]
     TooFewHosts {
         /// The rule.
         rule: String,
         /// Domains that it names.
         vms: usize,
-        /// Hosts in the snapshot.
-        hosts: usize,
+        /// How many of them one place may have.
+        most: u32,
+        /// Places in the snapshot, counted: `3 hosts`.
+        places: String,
     },
     /// One keeps more VMs apart than the other leaves them hosts.
     #[error(
-        "rules {apart:?} and {bound:?} contradict each other: one keeps {vms} domains apart, the \
-         other leaves them {hosts} hosts (hint: give {bound:?} as many hosts as domains)"
+        "rules {apart:?} and {bound:?} contradict each other: one keeps {vms} domains apart, {most} \
+         in one place at most, the other leaves them {places} (hint: give {bound:?} more of them)"
     )]
     ApartOnTooFew {
         /// The anti-affinity rule.
@@ -70,8 +80,10 @@ pub enum Contradiction {
         bound: String,
         /// Domains that both name.
         vms: usize,
-        /// Hosts that the second leaves them.
-        hosts: usize,
+        /// How many of them one place may have.
+        most: u32,
+        /// Places that the second leaves them, counted: `1 hosts`.
+        places: String,
     },
     /// VMs to keep together have no host in common.
     #[error(
@@ -128,127 +140,55 @@ pub enum Contradiction {
         /// Hosts that exist.
         known: String,
     },
-}
-
-impl Policy {
-    /// Every reason for which the rules cannot hold on this cluster, each naming its culprits.
-    pub fn contradictions(&self, snapshot: &Snapshot) -> Vec<Contradiction> {
-        let mut found: Vec<Contradiction> =
-            self.rules.iter().filter_map(|rule| alone(rule, snapshot)).collect();
-        found.extend(self.rules.iter().filter_map(|rule| self.together_nowhere(rule, snapshot)));
-        for (index, first) in self.rules.iter().enumerate() {
-            for second in &self.rules[index + 1..] {
-                found.extend(together_and_apart(first, second));
-                found.extend(no_host_left(first, second, snapshot));
-                found.extend(apart_on_too_few(first, second, snapshot));
-            }
-        }
-        found.extend(self.chained(snapshot));
-        found
-    }
-
-    /// What only several affinity rules together contradict.
-    fn chained(&self, snapshot: &Snapshot) -> Vec<Contradiction> {
-        let (mut together, mut apart) = (Vec::new(), Vec::new());
-        for rule in &self.rules {
-            let group = || chains::Group { rule: rule.name(), vms: rule.vms().iter().collect() };
-            match rule {
-                Rule::Affinity { .. } => together.push(group()),
-                Rule::AntiAffinity { .. } => apart.push(group()),
-                Rule::Pin { .. } | Rule::Exclude { .. } => {}
-            }
-        }
-        chains::find(&together, &apart, snapshot)
-    }
-
-    /// Rules about hosts that leave the VMs of an affinity rule no host in common.
-    fn together_nowhere(&self, rule: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
-        let Rule::Affinity { name, vms } = rule else { return None };
-        let speaks =
-            |bound: &&Rule| names_hosts(bound) && bound.vms().iter().any(|vm| vms.contains(vm));
-        let bounds: Vec<&Rule> = self.rules.iter().filter(speaks).collect();
-        let nowhere = |bounds: &[&Rule]| {
-            let fits =
-                |host| bounds.iter().all(|bound| vms.iter().all(|vm| bound.allows(vm, host)));
-            !snapshot.hosts.keys().any(fits)
-        };
-        if bounds.is_empty() || !nowhere(&bounds) {
-            return None;
-        }
-        // Two culprits say more than all that are involved.
-        let pairs = bounds
-            .iter()
-            .enumerate()
-            .flat_map(|(index, first)| bounds[index + 1..].iter().map(|second| [*first, *second]));
-        let pair = pairs.into_iter().find(|pair| nowhere(pair)).map(Vec::from);
-        let culprits = pair.unwrap_or(bounds);
-        let quoted: Vec<String> = culprits.iter().map(|r| format!("{:?}", r.name())).collect();
-        Some(Contradiction::TogetherNowhere { together: name.clone(), bounds: quoted.join(", ") })
-    }
-}
-
-fn names_hosts(rule: &Rule) -> bool {
-    matches!(rule, Rule::Pin { .. } | Rule::Exclude { .. })
-}
-
-fn alone(rule: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
-    if let Some(host) = rule.hosts().iter().find(|h| !snapshot.hosts.contains_key(h)) {
-        let known = snapshot.hosts.keys().map(HostId::as_str).collect::<Vec<_>>().join(", ");
-        return Some(Contradiction::UnknownHost {
-            rule: rule.name().to_owned(),
-            host: host.clone(),
-            known,
-        });
-    }
-    let distinct = rule.vms().iter().collect::<BTreeSet<_>>().len();
-    let hosts = snapshot.hosts.len();
-    (matches!(rule, Rule::AntiAffinity { .. }) && distinct > hosts)
-        .then(|| Contradiction::TooFewHosts { rule: rule.name().to_owned(), vms: distinct, hosts })
-}
-
-fn together_and_apart(first: &Rule, second: &Rule) -> Option<Contradiction> {
-    let (together, apart) = match (first, second) {
-        (Rule::Affinity { .. }, Rule::AntiAffinity { .. }) => (first, second),
-        (Rule::AntiAffinity { .. }, Rule::Affinity { .. }) => (second, first),
-        _ => return None,
-    };
-    let mut shared = together.vms().iter().filter(|vm| apart.vms().contains(vm));
-    let (one, other) = (shared.next()?, shared.next()?);
-    Some(Contradiction::TogetherAndApart {
-        together: together.name().to_owned(),
-        apart: apart.name().to_owned(),
-        first: one.clone(),
-        second: other.clone(),
-    })
-}
-
-/// Both rules alone leave hosts, together none.
-fn no_host_left(first: &Rule, second: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
-    let vm = first.vms().iter().find(|vm| {
-        second.vms().contains(vm)
-            && !snapshot.hosts.keys().any(|h| first.allows(vm, h) && second.allows(vm, h))
-    })?;
-    Some(Contradiction::NoHostLeft {
-        first: first.name().to_owned(),
-        second: second.name().to_owned(),
-        vm: vm.clone(),
-    })
-}
-
-fn apart_on_too_few(first: &Rule, second: &Rule, snapshot: &Snapshot) -> Option<Contradiction> {
-    let (apart, bound) = match (first, second) {
-        (Rule::AntiAffinity { .. }, other) if names_hosts(other) => (first, other),
-        (other, Rule::AntiAffinity { .. }) if names_hosts(other) => (second, other),
-        _ => return None,
-    };
-    let both: BTreeSet<&VmId> = apart.vms().iter().filter(|vm| bound.vms().contains(vm)).collect();
-    let open = |host: &&HostId| both.iter().any(|vm| bound.allows(vm, host));
-    let hosts = snapshot.hosts.keys().filter(open).count();
-    // No host at all is another fault, and said elsewhere.
-    (hosts > 0 && both.len() > hosts).then(|| Contradiction::ApartOnTooFew {
-        apart: apart.name().to_owned(),
-        bound: bound.name().to_owned(),
-        vms: both.len(),
-        hosts,
-    })
+    /// A tag expression means no host, so that its rule would mean nothing or everything.
+    #[error(
+        "rule {rule:?}: no host in the snapshot is tagged {tagged} (hint: tags of hosts are {known})"
+    )]
+    NoHostTagged {
+        /// The rule.
+        rule: String,
+        /// The expression.
+        tagged: String,
+        /// Tags that hosts have.
+        known: String,
+    },
+    /// No host says in which place it is.
+    #[error(
+        "rule {rule:?}: no host in the snapshot has a tag {key}=... (hint: tags of hosts are {known})"
+    )]
+    NoPlaces {
+        /// The rule.
+        rule: String,
+        /// The key that its places are named by.
+        key: String,
+        /// Tags that hosts have.
+        known: String,
+    },
+    /// One wants two VMs together, the other keeps everybody away from one of them.
+    #[error(
+        "rules {together:?} and {alone:?} contradict each other: one keeps {inside} and {outside} \
+         together, the other lets nobody but its own beside {inside} \
+         (hint: add {outside} to {alone:?} or drop one of the two rules)"
+    )]
+    TogetherAndAlone {
+        /// The affinity rule.
+        together: String,
+        /// The exclusive rule.
+        alone: String,
+        /// A VM of both.
+        inside: VmId,
+        /// A VM of the affinity rule only.
+        outside: VmId,
+    },
+    /// More than can be judged in bounded time.
+    #[error(
+        "the rules name domains {named} times, the limit is {limit} \
+         (hint: merge rules, or select fewer domains by narrower tags)"
+    )]
+    TooMuch {
+        /// Domains of all rules, added up.
+        named: usize,
+        /// The most that is accepted.
+        limit: usize,
+    },
 }

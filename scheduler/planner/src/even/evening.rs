@@ -97,7 +97,7 @@ impl<'a> Evening<'a> {
         }
         let (view, now) = (self.context.view, &self.draft.now);
         let broken = u32::from(view.ban(vm, host).is_some())
-            + u32::from(now.clashing(view, vm, host).is_some());
+            + u32::from(now.clash(view, vm, host).is_some());
         self.broken_rule * f64::from(broken)
     }
 
@@ -133,7 +133,7 @@ impl<'a> Evening<'a> {
         let (view, now) = (self.context.view, &self.draft.now);
         let holds = fits
             && now.within(view, there, (0, 0))
-            && now.clashing(view, vm, there).is_none()
+            && now.clash(view, vm, there).is_none()
             && (self.moved <= moved || self.moved <= view.policy.limits.moves_max as usize);
         if !holds {
             self.settle(other, there);

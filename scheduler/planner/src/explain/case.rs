@@ -78,7 +78,7 @@ impl Case<'_> {
                 }
             }
         }
-        if all.is_empty() && host != home && !self.end.takes(view, vm, host) {
+        if all.is_empty() && host != home && !self.end.keeps(view, vm, host) {
             all.push(Refused::Unfit);
         }
         all
@@ -96,10 +96,13 @@ impl Case<'_> {
             all.push(Refused::Rule { rule: rule.to_owned(), with: None });
         }
         let name = |other: &usize| view.vms[*other].domain.vm.clone();
-        if let Some(group) = self.end.clashing(view, vm, host) {
-            let group = &view.apart[group];
-            let there = group.vms.iter().find(|&&other| other != vm && place[other] == host);
-            all.push(Refused::Rule { rule: group.name.to_owned(), with: there.map(name) });
+        if let Some(rule) = self.end.clash(view, vm, host) {
+            let mut groups = view.vms[vm].apart.iter().map(|&group| &view.apart[group]);
+            let there = groups.find(|group| group.name == rule).and_then(|group| {
+                let same = |other: usize| group.place(other) == group.place(host);
+                group.vms.iter().find(|&&other| other != vm && same(place[other]))
+            });
+            all.push(Refused::Rule { rule: rule.to_owned(), with: there.map(name) });
         }
         for &group in &view.vms[vm].together {
             let group = &view.together[group];
@@ -153,7 +156,9 @@ impl Case<'_> {
         };
         let contention_seconds = contention.change(view, &self.end, vm, host);
         let price_seconds = factor * (self.seconds_to(vm, host) - self.seconds_to(vm, at));
-        let rules_seconds = BROKEN_RULE_SECONDS * (self.broken(vm, host) - self.broken(vm, at));
+        let rules_seconds = BROKEN_RULE_SECONDS * (self.broken(vm, host) - self.broken(vm, at))
+            + (view.unwelcome(vm, host) - view.unwelcome(vm, at))
+            + self.end.rule_change(view, vm, host);
         let displaced_seconds = displaced(host) - displaced(at);
         Difference {
             total_seconds: contention_seconds + price_seconds + rules_seconds + displaced_seconds,
@@ -172,21 +177,18 @@ impl Case<'_> {
         self.context.costs.seconds_to(vm, host).unwrap_or(0.0)
     }
 
-    /// Rules that `vm` breaks by being on `host`, all others being where they end.
+    /// Hard rules of single VMs and hosts, and of VMs to keep on one host, that `vm` breaks by being
+    /// on `host`, all others being where they end.
     fn broken(&self, vm: usize, host: usize) -> f64 {
         let (view, place) = (self.context.view, &self.end.place);
-        let one = &view.vms[vm];
-        let banned = usize::from(view.ban(vm, host).is_some());
-        let itself = u32::from(place[vm] == host);
-        let crowded = |&&group: &&usize| self.end.members(group, host) > itself;
         let scattered = |&&group: &&usize| {
             let group = &view.together[group];
             let mut others = group.vms.iter().filter(|&&other| other != vm);
             let arriving = group.arriving.iter().any(|&there| there != host);
             others.any(|&other| place[other] != host) || arriving
         };
-        let crowded = one.apart.iter().filter(crowded).count();
-        (banned + crowded + one.together.iter().filter(scattered).count()) as f64
+        let banned = usize::from(view.ban(vm, host).is_some());
+        (banned + view.vms[vm].together.iter().filter(scattered).count()) as f64
     }
 
     /// The load of `host` now, at the end, and with `vm` on `other` instead of where it ends.

@@ -24,8 +24,8 @@ use crate::{
     contention::Contention,
     costs::{Costs, Price},
     plan,
-    scope::broken,
-    view::View,
+    scope::{broken_in, unwished_in},
+    view::{Occupancy, View},
 };
 
 /// Gains below this, in guest-seconds, are rounding.
@@ -36,6 +36,9 @@ const GRID: u32 = 40;
 
 /// Halvings after that: finer than four digits.
 const HALVINGS: u32 = 12;
+
+/// Rules that are left out on trial, each in a view of its own.
+const RULES_TRIED: usize = 3;
 
 /// What alternatives are asked about.
 type Alternatives<'a> = [(usize, Alternative)];
@@ -69,7 +72,7 @@ impl Case<'_> {
             found.extend(self.memory_reserve(vm, alternatives));
             found.extend(self.cpu_overcommit(vm, alternatives));
             found.extend(self.downtime_limit(request, vm, alternatives));
-            found.extend(self.without_rule(vm, alternatives));
+            found.extend(self.without_rule(request, vm, alternatives));
         }
         found
     }
@@ -87,7 +90,8 @@ impl Case<'_> {
             || balance.cpu_evenness > ties.cpu_evenness
             || (0..view.hosts.len())
                 .any(|host| start.demand(host) > view.hosts[host].cores * overload)
-            || broken(view, &start.place) > 0
+            || broken_in(view, start) > 0
+            || unwished_in(view, start) > 0.0
     }
 
     /// Price and everything else of `vm` on each of `hosts`, as the gain factor weighs them.
@@ -253,12 +257,28 @@ impl Case<'_> {
         }
     }
 
-    fn without_rule(&self, vm: usize, alternatives: &Alternatives<'_>) -> Option<Threshold> {
-        self.only(vm, alternatives).find_map(|(host, refused)| {
-            let Refused::Rule { rule, .. } = refused else { return None };
-            let change = Change::WithoutRule { rule: rule.clone() };
-            let host = self.context.view.hosts[host].id.clone();
-            Some(Threshold { change, host, confirmed: None })
+    /// A rule without which a host would take it and gain: held against a view without it, because
+    /// a second rule may stand behind the one that was named.
+    fn without_rule(
+        &self,
+        request: &PlanRequest<'_>,
+        vm: usize,
+        alternatives: &Alternatives<'_>,
+    ) -> Option<Threshold> {
+        let named = self.only(vm, alternatives).filter_map(|(host, refused)| match refused {
+            Refused::Rule { rule, .. } => Some((host, Change::WithoutRule { rule: rule.clone() })),
+            _ => None,
+        });
+        named.take(RULES_TRIED).find_map(|(host, change)| {
+            let policy = change.applied(request.policy);
+            let view = View::new(request.snapshot, &policy).ok()?;
+            let end = Occupancy::new(&view, &self.end.place);
+            let host_id = self.context.view.hosts[host].id.clone();
+            end.keeps(&view, vm, host).then_some(Threshold {
+                change,
+                host: host_id,
+                confirmed: None,
+            })
         })
     }
 }

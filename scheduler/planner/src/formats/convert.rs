@@ -2,11 +2,11 @@
 //!
 //! Decides nothing: what the plain form does not say is a documented default here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::{
     Outlook,
-    cluster::{Domain, DomainState, Host, Snapshot},
+    cluster::{Domain, DomainState, Host, Needs, Offers, Snapshot},
     plan::{Flavour, Goal},
     policy::Policy,
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
@@ -148,6 +148,8 @@ fn host(plain: &PlainHost) -> Host {
             (plain.migration_mib_per_second * MIB).round() as u64,
         )),
         qemu: None,
+        tags: BTreeSet::new(),
+        offers: Offers::default(),
     }
 }
 
@@ -168,6 +170,8 @@ fn domain(plain: &PlainVm) -> Result<Domain, FormatError> {
         cpu_used: Some(MilliCores::new((plain.use_cores * 1000.0).round() as u64)),
         dirty: Vec::new(),
         job: None,
+        tags: BTreeSet::new(),
+        needs: Needs::default(),
     })
 }
 

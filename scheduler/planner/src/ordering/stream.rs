@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 
 use whimbrel_core::units::Span;
 
-use super::{Step, waits::Waits};
+use super::{
+    Step,
+    lanes::Lanes,
+    waits::{Waits, place_of},
+};
 use crate::{scope::Context, view::Occupancy};
 
 /// A move in its place in the plan.
@@ -52,6 +56,7 @@ pub(super) struct Stream<'a> {
     /// Whether each of them has ended.
     ended: Vec<bool>,
     waits: Waits,
+    lanes: Lanes,
 }
 
 impl<'a> Stream<'a> {
@@ -72,6 +77,7 @@ impl<'a> Stream<'a> {
             moves: Vec::new(),
             ended: Vec::new(),
             waits: Waits::new(context.start.clone(), context.view.hosts.len()),
+            lanes: Lanes::new(context.view),
         }
     }
 
@@ -107,9 +113,17 @@ impl<'a> Stream<'a> {
         if !self.now.takes(view, step.vm, step.to) {
             return Verdict::Waits { host: step.to };
         }
-        let Some(after) = self.waits.of(view, &step, &self.moves, runs) else {
+        let before = match self.lanes.before(view, step.vm, runs) {
+            Ok(before) => before,
+            Err(Some(running)) => return Verdict::Waits { host: self.moves[running].step.to },
+            Err(None) => return Verdict::Waits { host: step.to },
+        };
+        let Some(mut after) = self.waits.of(view, &step, &self.moves, runs) else {
             return Verdict::Waits { host: step.to };
         };
+        after.extend(before.into_iter().map(place_of));
+        after.sort_unstable();
+        after.dedup();
         self.start(step, after);
         Verdict::Begun
     }
@@ -128,6 +142,8 @@ impl<'a> Stream<'a> {
         self.now.place[step.vm] = step.to;
         self.running.insert((ends, self.moves.len()));
         self.waits.begun(view, &step, self.moves.len());
+        let runs = |index: usize| !self.ended[index];
+        self.lanes.begun(view, step.vm, self.moves.len(), runs);
         self.ended.push(false);
         self.moves.push(Scheduled { step, after, begins: self.clock, ends, sharing });
     }

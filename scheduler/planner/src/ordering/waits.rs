@@ -43,7 +43,13 @@ impl Waits {
         let departures = self.departures(view, step, moves);
         let mut after = departures.clone();
         if !departures.is_empty() {
-            for &arrival in &self.came[step.to] {
+            let mates =
+                moves.iter().enumerate().filter(|(_, one)| mates(view, step.vm, one.step.vm));
+            let mates = mates.map(|(index, _)| index).filter(|_| ruled(view, step.vm));
+            let mut met: Vec<usize> = self.came[step.to].iter().copied().chain(mates).collect();
+            met.sort_unstable();
+            met.dedup();
+            for arrival in met {
                 let known = &moves[arrival].after;
                 if departures.iter().all(|one| known.binary_search(&place_of(*one)).is_ok()) {
                     continue;
@@ -63,25 +69,29 @@ impl Waits {
     /// As few of the moves that have left the target as must have, so that `step` fits.
     fn departures(&mut self, view: &View<'_>, step: &Step, moves: &[Scheduled]) -> Vec<usize> {
         let fits = |ever: &Occupancy| ever.takes(view, step.vm, step.to);
+        let elsewhere = self.gone.iter().enumerate().filter(|(host, _)| *host != step.to);
+        let elsewhere = elsewhere.filter(|_| ruled(view, step.vm)).flat_map(|(_, gone)| gone);
+        let elsewhere = elsewhere.filter(|&&gone| mates(view, step.vm, moves[gone].step.vm));
+        let candidates: Vec<usize> = self.gone[step.to].iter().chain(elsewhere).copied().collect();
         let mut taken = Vec::new();
-        for &gone in &self.gone[step.to] {
+        for gone in candidates {
             if fits(&self.ever) {
                 break;
             }
-            self.ever.remove(view, moves[gone].step.vm, step.to);
+            self.ever.remove(view, moves[gone].step.vm, moves[gone].step.from);
             taken.push(gone);
         }
         let mut needed = Vec::new();
         for &gone in taken.iter().rev() {
-            let vm = moves[gone].step.vm;
-            self.ever.add(view, vm, step.to);
+            let Step { vm, from, .. } = moves[gone].step;
+            self.ever.add(view, vm, from);
             if !fits(&self.ever) {
-                self.ever.remove(view, vm, step.to);
+                self.ever.remove(view, vm, from);
                 needed.push(gone);
             }
         }
         for &gone in &needed {
-            self.ever.add(view, moves[gone].step.vm, step.to);
+            self.ever.add(view, moves[gone].step.vm, moves[gone].step.from);
         }
         needed
     }
@@ -104,7 +114,19 @@ impl Waits {
     }
 }
 
+/// Whether a rule about places larger than a host, or about the number of hosts, names `vm`.
+fn ruled(view: &View<'_>, vm: usize) -> bool {
+    !view.vms[vm].apart.is_empty() || !view.vms[vm].capped.is_empty()
+}
+
+/// Whether one rule names both.
+fn mates(view: &View<'_>, vm: usize, other: usize) -> bool {
+    let (one, other) = (&view.vms[vm], &view.vms[other]);
+    one.apart.iter().any(|group| other.apart.contains(group))
+        || one.capped.iter().any(|group| other.capped.contains(group))
+}
+
 /// A place in the plan as it is written; no plan has more moves than its limit.
-fn place_of(index: usize) -> u32 {
+pub(super) fn place_of(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

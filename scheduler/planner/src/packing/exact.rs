@@ -3,7 +3,7 @@
 //! Rows are those of the choice among hosts, and one for memory, vCPUs, CPU and every rule of each
 //! host. The reserve is in it as sums only; whoever asks tries it by placing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highs::{Col, HighsModelStatus, RowProblem, Sense};
 
@@ -143,33 +143,42 @@ impl Builder<'_> {
         }
     }
 
-    /// At most one of those to keep apart on a host; nobody comes where it is broken now.
+    /// At most so many of those to keep apart in a place; nobody comes where it is broken now.
     fn apart(&mut self) {
         let view = self.context.view;
-        for (group, one) in view.apart.iter().enumerate() {
-            for host in 0..view.hosts.len() {
+        for one in view.apart.iter().filter(|one| one.hard) {
+            let hosts = 0..view.hosts.len();
+            let places: BTreeSet<usize> = hosts.filter_map(|host| one.place(host)).collect();
+            for place in places {
+                let here = |host: usize| one.place(host) == Some(place);
                 let there = |vm: &usize| one.vms.contains(vm);
-                let of: Vec<(usize, Col)> = self
+                let native = |block: &usize| {
+                    let mut own = self.blocks[*block].iter().filter(|vm| there(vm));
+                    own.all(|&vm| here(view.vms[vm].home))
+                };
+                // A block stays in its place however many of its members are named.
+                let members = |block: usize| self.blocks[block].iter().filter(|vm| there(vm));
+                let of: Vec<(usize, Col, f64)> = self
                     .x
                     .iter()
-                    .filter(|(block, at, _)| *at == host && self.blocks[*block].iter().any(there))
-                    .map(|(block, _, column)| (*block, *column))
+                    .map(|(block, at, column)| (*block, *at, *column, members(*block).count()))
+                    .filter(|(_, at, _, count)| here(*at) && *count > 0)
+                    .map(|(block, _, column, count)| (block, column, count as f64))
                     .collect();
-                let native = |block: &usize| {
-                    self.blocks[*block]
-                        .iter()
-                        .filter(|vm| there(vm))
-                        .all(|&vm| view.vms[vm].home == host)
-                };
-                let now = self.context.start.members(group, host);
-                let movable = of.iter().filter(|(block, _)| native(block)).count();
-                let fixed = f64::from(now) - movable as f64;
-                if now <= 1 {
-                    self.program
-                        .add_row(..=1.0 - fixed, of.iter().map(|(_, column)| (*column, 1.0)));
+                let at_home = one.vms.iter().filter(|&&vm| here(view.vms[vm].home)).count();
+                let now = at_home + one.arriving.iter().filter(|&&host| here(host)).count();
+                let movable: BTreeSet<usize> =
+                    of.iter().map(|(block, ..)| *block).filter(native).collect();
+                let movable: usize = movable.iter().map(|&block| members(block).count()).sum();
+                let fixed = now.saturating_sub(movable) as f64;
+                if now <= one.most as usize {
+                    let row: Vec<_> =
+                        of.iter().map(|(_, column, count)| (*column, *count)).collect();
+                    self.program.add_row(..=f64::from(one.most) - fixed, row);
                 } else {
-                    let come = of.iter().filter(|(block, _)| !native(block));
-                    self.program.add_row(..=0.0, come.map(|(_, column)| (*column, 1.0)));
+                    let come = of.iter().filter(|(block, ..)| !native(block));
+                    let row: Vec<_> = come.map(|(_, column, _)| (*column, 1.0)).collect();
+                    self.program.add_row(..=0.0, row);
                 }
             }
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use whimbrel_core::{
-    cluster::{Domain, DomainState, Host, HostState, Snapshot},
+    cluster::{Domain, DomainState, Host, HostState, Needs, Offers, Snapshot},
     ids::{HostId, VmId},
     policy::{Policy, Rule},
     predict::{MigrationRequest, PredictError, Prediction, Predictor, Quantiles},
@@ -40,6 +40,8 @@ impl Waiting {
                 cpu_used: None,
                 migration_bandwidth: None,
                 qemu: None,
+                tags: BTreeSet::new(),
+                offers: Offers::default(),
             },
         );
         let known: BTreeSet<VmId> = snapshot.domains.iter().map(|one| one.vm.clone()).collect();
@@ -63,6 +65,8 @@ impl Waiting {
                 cpu_used: None,
                 dirty: Vec::new(),
                 job: None,
+                tags: BTreeSet::new(),
+                needs: Needs::default(),
             });
             vms.insert(vm);
         }

@@ -22,7 +22,8 @@ use whimbrel_core::units::Bytes;
 use super::{
     ask::{PlacingFailure, check_size, demand, some_host},
     refusal::Refused,
-    room::{Room, Size},
+    room::Room,
+    size::Size,
     survive::{Loss, Survival},
     trial::{Item, Trial},
 };
@@ -231,7 +232,7 @@ impl<'a> Count<'a> {
     fn one_more(&mut self, flavour: usize) -> bool {
         let size = self.queues[flavour].item.size;
         while let Some(&(_, host)) = self.queues[flavour].order.first() {
-            let guest = self.room.enter(None, size, host);
+            let guest = self.room.enter(None, size, None, host);
             let still = match &mut self.survival {
                 Some(survival) => survival.still(&self.room, &[host], &[guest]),
                 None => Ok(()),

@@ -12,8 +12,9 @@ use whimbrel_core::{
 use super::{
     ask::{PlacingFailure, check_size, demand, some_host},
     refusal::Refused,
-    room::{Room, RoomError, Size},
+    room::{Room, RoomError},
     seats::{Block, blocks, seat},
+    size::Size,
     trial::{Item, Trial},
 };
 
@@ -141,7 +142,8 @@ fn items(room: &Room, vms: &[NewVm]) -> Result<Vec<Item>, PlacingFailure> {
         let excluded: Result<BTreeSet<usize>, RoomError> =
             vm.exclude.iter().map(|host| room.number_of(host)).collect();
         let size = Size::new(vm.memory, vm.vcpus, demand(vm.demand_cores, vm.vcpus));
-        Ok(Item { size, laws: room.rules.of(&vm.name).to_vec(), excluded: excluded? })
+        let laws = room.rules.of(&vm.name).to_vec();
+        Ok(Item { size, laws, needs: Vec::new(), excluded: excluded? })
     };
     if let Some(vm) = vms.iter().find(|vm| !names.insert(&vm.name)) {
         return Err(PlacingFailure::Twice(vm.name.clone()));

@@ -88,6 +88,7 @@ fn reason(trial: &Trial<'_>, kind: Refusal) -> String {
         Refusal::Lost => "failed".to_owned(),
         Refusal::Excluded => "excluded".to_owned(),
         Refusal::Law(law) => format!("rule {:?}", trial.room.rules.name(law)),
+        Refusal::Lack(lack) => format!("lacks {}", lack.name()),
         Refusal::Short { vcpus: 0, .. } => "too little memory".to_owned(),
         Refusal::Short { memory: 0, .. } => "too few vCPUs".to_owned(),
         Refusal::Short { .. } => "too little memory and too few vCPUs".to_owned(),

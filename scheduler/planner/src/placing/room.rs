@@ -4,35 +4,25 @@
 //! in the time of some look-ups. All sums are whole numbers, so that a room that was kept up to
 //! date equals one that is built anew. Chooses nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use thiserror::Error;
 use whimbrel_core::{
-    cluster::{HostState, PlacementError, Snapshot},
+    cluster::{HostState, Needs, Offers, PlacementError, Snapshot},
     ids::{HostId, VmId},
     policy::{Contradiction, Policy, RangeError},
-    units::{Bytes, Share},
+    units::Share,
 };
 
 use super::{
     rulebook::{Law, Rulebook},
+    size::{Size, parts},
     trial::Item,
 };
 use crate::{contention::Contention, failure::joined, view::View};
-
-/// Parts that a core is counted in.
-const PARTS: f64 = 1e6;
-
-/// What a machine takes of its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Size {
-    /// Memory in bytes.
-    pub(super) memory: u64,
-    /// Virtual CPUs.
-    pub(super) vcpus: u64,
-    /// CPU demand in millionths of a core.
-    pub(super) demand: u64,
-}
 
 /// A host with its limits and sums.
 #[derive(Debug, Clone)]
@@ -50,6 +40,9 @@ pub(super) struct Slot {
     /// What is in use, by guests and by anything else.
     pub(super) used: Size,
     pub(super) guests: BTreeSet<usize>,
+    pub(super) offers: Offers,
+    /// What machines need that pass by on migrations.
+    pub(super) passing_needs: Vec<Arc<Needs>>,
 }
 
 /// A machine that has a host.
@@ -59,12 +52,19 @@ pub(super) struct Guest {
     pub(super) size: Size,
     pub(super) host: usize,
     pub(super) laws: Vec<Law>,
+    /// What it needs beside memory and vCPUs; nothing is known where absent.
+    pub(super) needs: Option<Arc<Needs>>,
 }
 
 impl Guest {
     /// As something that needs a host.
     pub(super) fn item(&self) -> Item {
-        Item { size: self.size, laws: self.laws.clone(), excluded: BTreeSet::new() }
+        Item {
+            size: self.size,
+            laws: self.laws.clone(),
+            needs: self.needs.iter().cloned().collect(),
+            excluded: BTreeSet::new(),
+        }
     }
 }
 
@@ -113,43 +113,9 @@ pub enum RoomError {
     },
 }
 
-impl Size {
-    /// Of a machine with `memory` and `vcpus` that is expected to keep `demand_cores` busy.
-    pub fn new(memory: Bytes, vcpus: u32, demand_cores: f64) -> Self {
-        Self { memory: memory.get(), vcpus: vcpus.into(), demand: parts(demand_cores) }
-    }
-
-    /// CPU demand in cores.
-    pub(super) fn cores(self) -> f64 {
-        self.demand as f64 / PARTS
-    }
-
-    /// The part of `largest` that it takes, of memory or of vCPUs, whichever is more.
-    pub(super) fn dominant(self, largest: Self) -> f64 {
-        let part = |of: u64, all: u64| of as f64 / all.max(1) as f64;
-        part(self.memory, largest.memory).max(part(self.vcpus, largest.vcpus))
-    }
-
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            memory: self.memory.saturating_add(other.memory),
-            vcpus: self.vcpus.saturating_add(other.vcpus),
-            demand: self.demand.saturating_add(other.demand),
-        }
-    }
-
-    pub(super) fn minus(self, other: Self) -> Self {
-        Self {
-            memory: self.memory.saturating_sub(other.memory),
-            vcpus: self.vcpus.saturating_sub(other.vcpus),
-            demand: self.demand.saturating_sub(other.demand),
-        }
-    }
-}
-
-/// In millionths of a core; what is no number is nothing.
-fn parts(cores: f64) -> u64 {
-    (cores * PARTS).round() as u64
+/// `needs`, where there are any.
+fn known(needs: &Needs) -> Option<Arc<Needs>> {
+    (!needs.is_empty()).then(|| Arc::new(needs.clone()))
 }
 
 impl Slot {
@@ -172,11 +138,11 @@ impl Room {
         if !contradictions.is_empty() {
             return Err(RoomError::Contradictions(contradictions));
         }
-        Ok(Self::at(&view, &view.present()))
+        Ok(Self::at(&view, &view.present(), snapshot))
     }
 
-    /// Of `view` with every machine where `place` says. Hosts and machines keep their numbers.
-    pub(crate) fn at(view: &View<'_>, place: &[usize]) -> Self {
+    /// Of `view`, which is of `snapshot`, with every machine where `place` says. Hosts and machines keep their numbers.
+    pub(crate) fn at(view: &View<'_>, place: &[usize], snapshot: &Snapshot) -> Self {
         let index: BTreeMap<HostId, usize> =
             view.hosts.iter().map(|host| host.id.clone()).zip(0..).collect();
         let slots = view.hosts.iter().map(|host| {
@@ -190,11 +156,18 @@ impl Room {
                 cores: host.cores,
                 used: Size { memory, vcpus, demand: parts(host.base_cores) },
                 guests: BTreeSet::new(),
+                offers: host.host.offers.clone(),
+                passing_needs: host
+                    .passing_guests()
+                    .1
+                    .iter()
+                    .filter_map(|one| known(one))
+                    .collect(),
             }
         });
         let mut room = Self {
             slots: slots.collect(),
-            rules: Rulebook::new(view.policy, &index),
+            rules: Rulebook::new(view.policy, snapshot),
             index,
             guests: Vec::with_capacity(view.vms.len()),
             vacant: Vec::new(),
@@ -207,11 +180,14 @@ impl Room {
         for (vm, &host) in view.vms.iter().zip(place) {
             let demand = parts(vm.demand_cores);
             let size = Size { memory: vm.memory(), vcpus: vm.vcpus(), demand };
-            room.enter(Some(&vm.domain.vm), size, host);
+            room.enter(Some(&vm.domain.vm), size, known(&vm.domain.needs), host);
         }
         for (vm, &host) in &view.arriving {
             let laws = room.rules.of(vm).to_vec();
-            room.rules.arrive(&laws, host);
+            room.rules.count(&laws, host);
+        }
+        for (host, one) in view.hosts.iter().enumerate() {
+            (0..one.passing_guests().0).for_each(|_| room.rules.pass(host));
         }
         room
     }
@@ -246,7 +222,7 @@ impl Room {
             let host = self.slots[guest.host].id.clone();
             return Err(RoomError::Exists { vm: vm.clone(), host });
         }
-        self.enter(Some(vm), size, host);
+        self.enter(Some(vm), size, None, host);
         Ok(())
     }
 
@@ -275,12 +251,10 @@ impl Room {
 
     /// The machine with this number is on `host` now; it keeps its number.
     pub(crate) fn shift_guest(&mut self, number: usize, host: usize) {
-        let Some((vm, size)) = self.guest(number).map(|one| (one.name.clone(), one.size)) else {
-            return;
-        };
-        let named = self.names.get(&vm) == Some(&number);
+        let Some(Guest { name, size, needs, .. }) = self.guest(number).cloned() else { return };
+        let named = self.names.get(&name) == Some(&number);
         self.leave(number);
-        self.enter(named.then_some(&vm), size, host);
+        self.enter(named.then_some(&name), size, needs, host);
     }
 
     /// # Errors
@@ -315,11 +289,17 @@ impl Room {
     }
 
     /// A machine comes to `host`; its number. A newly left number is given again.
-    pub(super) fn enter(&mut self, vm: Option<&VmId>, size: Size, host: usize) -> usize {
+    pub(super) fn enter(
+        &mut self,
+        vm: Option<&VmId>,
+        size: Size,
+        needs: Option<Arc<Needs>>,
+        host: usize,
+    ) -> usize {
         let laws = vm.map_or(Vec::new(), |vm| self.rules.of(vm).to_vec());
         self.rules.arrive(&laws, host);
         let name = vm.cloned().unwrap_or_else(VmId::unnamed);
-        let guest = Guest { name, size, host, laws };
+        let guest = Guest { name, size, host, laws, needs };
         let number = self.vacant.pop().unwrap_or(self.guests.len());
         if number == self.guests.len() {
             self.guests.push(Some(guest));

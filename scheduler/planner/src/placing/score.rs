@@ -6,6 +6,8 @@
 //!
 //! `score = c(after) - c(before) + cores * horizon * 0.001 * (h_before^2 - h_after^2) / 2`
 //!
+//! and, for each preference of the policy that it breaks, what the policy says that this costs.
+//!
 //! The square makes the emptiest hosts the dearest to begin with: a machine goes where the hole is
 //! nearest to its size, and large holes stay for large machines (best fit). The factor is ten times
 //! what evenness of the CPU is worth by default and a hundredth of what overload costs, so that
@@ -13,7 +15,8 @@
 //! more) outweighs it.
 
 use super::{
-    room::{Room, Size, Slot},
+    room::{Room, Slot},
+    size::Size,
     trial::{Item, Trial},
 };
 use crate::contention::Load;
@@ -52,6 +55,7 @@ impl Trial<'_> {
     /// The score of `item` on `host`.
     pub(super) fn score(&self, item: &Item, host: usize) -> f64 {
         self.room.score(&self.room.slots[host], self.used(host), item.size)
+            + self.unwelcome(item, host)
     }
 
     /// The host that takes `item` at the lowest score, the first of equals.

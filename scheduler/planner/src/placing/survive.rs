@@ -21,8 +21,9 @@ use whimbrel_core::{
 
 use super::{
     refusal::Refused,
-    room::{Room, RoomError, Size},
+    room::{Room, RoomError},
     seats::{Block, Pick, blocks, fill},
+    size::Size,
     trial::Trial,
 };
 
@@ -142,7 +143,9 @@ impl Survival {
 
     /// Losses whose way out may no longer be one.
     fn concerned(&self, room: &Room, touched: &[usize], guests: &[usize]) -> BTreeSet<usize> {
-        let ruled = |&guest: &usize| room.guest(guest).is_some_and(|one| !one.laws.is_empty());
+        let ruled = |&guest: &usize| {
+            room.guest(guest).is_some_and(|one| !one.laws.is_empty() || one.needs.is_some())
+        };
         if guests.iter().any(ruled) {
             // A rule may join guests of any two hosts.
             let there = |&one: &usize| room.slots[one].state != HostState::Unreachable;
@@ -152,6 +155,9 @@ impl Survival {
         for &host in touched {
             if room.slots[host].state != HostState::Unreachable {
                 concerned.insert(host);
+            }
+            if room.rules.any_alone() {
+                concerned.extend(self.promised[host].keys());
             }
             let (memory, vcpus) = room.slots[host].free();
             let broken = self.promised[host].iter();

@@ -1,12 +1,17 @@
 //! A room with some machines more on top, to try what fits. The room itself never changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use whimbrel_core::cluster::HostState;
+use whimbrel_core::cluster::{HostState, Lack, Needs};
 
 use super::{
-    room::{Room, Size},
+    facts,
+    room::Room,
     rulebook::{Law, Shift},
+    size::Size,
 };
 
 /// One machine that needs a host, or several that rules keep together.
@@ -16,6 +21,8 @@ pub(super) struct Item {
     pub(super) size: Size,
     /// Rules that name them; one that names two of them is here twice.
     pub(super) laws: Vec<Law>,
+    /// What they need beside memory and vCPUs.
+    pub(super) needs: Vec<Arc<Needs>>,
     /// Hosts that they may not have whatever the rules say.
     pub(super) excluded: BTreeSet<usize>,
 }
@@ -25,6 +32,7 @@ impl Item {
     pub(super) fn join(&mut self, other: Self) {
         self.size = self.size.plus(other.size);
         self.laws.extend(other.laws);
+        self.needs.extend(other.needs);
         self.excluded.extend(other.excluded);
     }
 }
@@ -40,6 +48,8 @@ pub(super) enum Refusal {
     Excluded,
     /// A rule.
     Law(Law),
+    /// It lacks something else.
+    Lack(Lack),
     /// It has too little left: bytes and vCPUs that are missing, one of them above 0.
     Short { memory: u64, vcpus: u64 },
 }
@@ -50,14 +60,20 @@ pub(super) struct Trial<'a> {
     pub(super) room: &'a Room,
     closed: BTreeSet<usize>,
     came: BTreeMap<usize, Size>,
+    came_needs: BTreeMap<usize, Vec<Arc<Needs>>>,
     shift: Shift,
 }
 
 impl<'a> Trial<'a> {
     /// The room as it is.
     pub(super) fn new(room: &'a Room) -> Self {
-        let (closed, came, shift) = <(BTreeSet<_>, BTreeMap<_, _>, Shift)>::default();
-        Self { room, closed, came, shift }
+        Self {
+            room,
+            closed: BTreeSet::new(),
+            came: BTreeMap::new(),
+            came_needs: BTreeMap::new(),
+            shift: Shift::default(),
+        }
     }
 
     /// The room without some hosts and all who are on them.
@@ -66,7 +82,7 @@ impl<'a> Trial<'a> {
         for &host in lost {
             trial.closed.insert(host);
             for guest in room.slots[host].guests.iter().filter_map(|&one| room.guest(one)) {
-                trial.shift.note(&guest.laws, host, -1);
+                room.rules.note(&mut trial.shift, &guest.laws, host, -1);
             }
         }
         trial
@@ -102,10 +118,29 @@ impl<'a> Trial<'a> {
         if let Some(law) = self.room.rules.against(&self.shift, &item.laws, host) {
             return Some(Refusal::Law(law));
         }
+        if let Some(lack) = self.lack(item, host) {
+            return Some(Refusal::Lack(lack));
+        }
         let (memory, vcpus) = self.free(host);
         let memory = item.size.memory.saturating_sub(memory);
         let vcpus = item.size.vcpus.saturating_sub(vcpus);
         (memory > 0 || vcpus > 0).then_some(Refusal::Short { memory, vcpus })
+    }
+
+    fn lack(&self, item: &Item, host: usize) -> Option<Lack> {
+        if item.needs.is_empty() {
+            return None;
+        }
+        let slot = &self.room.slots[host];
+        let guests = slot.guests.iter().filter_map(|&guest| self.room.guest(guest));
+        let there = guests.filter_map(|guest| guest.needs.as_ref()).chain(&slot.passing_needs);
+        let came = self.came_needs.get(&host).into_iter().flatten();
+        facts::lack(&slot.offers, &there.chain(came), &item.needs)
+    }
+
+    /// What it costs by preference to put `item` on `host`, in guest-seconds.
+    pub(super) fn unwelcome(&self, item: &Item, host: usize) -> f64 {
+        self.room.rules.unwelcome(&self.shift, &item.laws, host)
     }
 
     /// Whether `host` takes `item`.
@@ -118,14 +153,23 @@ impl<'a> Trial<'a> {
     pub(super) fn put(&mut self, item: &Item, host: usize) {
         let came = self.came.entry(host).or_default();
         *came = came.plus(item.size);
-        self.shift.note(&item.laws, host, 1);
+        if !item.needs.is_empty() {
+            self.came_needs.entry(host).or_default().extend(item.needs.iter().cloned());
+        }
+        self.room.rules.note(&mut self.shift, &item.laws, host, 1);
     }
 
     /// `item`, which came to `host`, goes again.
     pub(super) fn take_back(&mut self, item: &Item, host: usize) {
         if let Some(came) = self.came.get_mut(&host) {
             *came = came.minus(item.size);
-            self.shift.note(&item.laws, host, -1);
+            for needs in &item.needs {
+                let here = self.came_needs.entry(host).or_default();
+                if let Some(at) = here.iter().position(|one| Arc::ptr_eq(one, needs)) {
+                    here.swap_remove(at);
+                }
+            }
+            self.room.rules.note(&mut self.shift, &item.laws, host, -1);
         }
     }
 

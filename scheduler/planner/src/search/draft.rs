@@ -5,8 +5,8 @@
 
 use crate::{
     contention::Load,
-    scope::{BROKEN_RULE_SECONDS, Context, Scope, scattered_now},
-    view::Occupancy,
+    scope::{Context, Scope, scattered_now},
+    view::{Occupancy, Spent},
 };
 
 /// The placement under construction.
@@ -19,6 +19,8 @@ pub(crate) struct Draft<'a> {
     guests: Vec<Vec<usize>>,
     /// VMs away from home.
     moved: usize,
+    /// What they use of the budgets of disruption.
+    spent: Spent,
     /// Moves in the order in which they were made.
     pub(crate) sequence: Vec<usize>,
 }
@@ -33,11 +35,15 @@ impl<'a> Draft<'a> {
     pub(crate) fn at(context: &'a Context<'a>, scope: &'a Scope, now: Occupancy) -> Self {
         let mut guests = vec![Vec::new(); context.view.hosts.len()];
         let mut moved = 0;
+        let mut spent = Spent::new(context.view);
         for (vm, &host) in now.place.iter().enumerate() {
             guests[host].push(vm);
-            moved += usize::from(context.view.vms[vm].home != host);
+            if context.view.vms[vm].home != host {
+                moved += 1;
+                spent.add(context.view, vm);
+            }
         }
-        Self { context, scope, now, guests, moved, sequence: Vec::new() }
+        Self { context, scope, now, guests, moved, spent, sequence: Vec::new() }
     }
 
     /// VMs on `host`.
@@ -50,6 +56,11 @@ impl<'a> Draft<'a> {
         self.moved < self.context.view.policy.limits.moves_max as usize
     }
 
+    /// Whether `vm` may leave its home beside those that have.
+    fn may_leave(&self, vm: usize) -> bool {
+        self.may_move_more() && self.spent.may_move(self.context.view, vm)
+    }
+
     /// Whether `vm` may be moved on its own.
     pub(crate) fn single(&self, vm: usize) -> bool {
         self.scope.movable[vm] && self.context.view.vms[vm].together.is_empty()
@@ -59,15 +70,16 @@ impl<'a> Draft<'a> {
     pub(crate) fn fits(&self, vm: usize, host: usize) -> bool {
         let view = self.context.view;
         if host != view.vms[vm].home {
-            return self.now.takes(view, vm, host);
+            return self.now.keeps(view, vm, host);
         }
         // Back home, where it was although it may have broken limits or rules with those who were
         // there too; not with anyone who came since.
         let native = |&other: &usize| view.vms[other].home == host;
         let size = (view.vms[vm].memory(), view.vms[vm].vcpus());
         let alone = || self.guests[host].iter().all(native);
-        (self.now.within(view, host, size) && self.now.clashing(view, vm, host).is_none())
-            || alone()
+        let clash = || self.now.clash(view, vm, host);
+        (self.now.within(view, host, size) && self.now.equips(view, vm, host) && clash().is_none())
+            || (alone() && view.vms[vm].capped.is_empty())
     }
 
     /// Change of the objective by moving `vm` to `host`, room or not; `None` where it may not go.
@@ -77,16 +89,8 @@ impl<'a> Draft<'a> {
         let price = context.price(self.scope, vm, host)?;
         // Where it must leave it has no price: what it saves by going is the same everywhere.
         let saved = context.price(self.scope, vm, at).unwrap_or(0.0);
-        let rules = BROKEN_RULE_SECONDS * (self.company(vm, host) - self.company(vm, at));
+        let rules = self.now.rule_change(context.view, vm, host);
         Some(price - saved + rules + context.contention.change(context.view, &self.now, vm, host))
-    }
-
-    /// Anti-affinity groups of `vm` that another of it is on `host` of.
-    fn company(&self, vm: usize, host: usize) -> f64 {
-        let itself = u32::from(self.now.place[vm] == host);
-        let groups = &self.context.view.vms[vm].apart;
-        let crowded = |&&group: &&usize| self.now.members(group, host) > itself;
-        groups.iter().filter(crowded).count() as f64
     }
 
     /// The best of `hosts` for `vm`, with its change of the objective.
@@ -96,7 +100,7 @@ impl<'a> Draft<'a> {
         hosts: impl Iterator<Item = usize>,
     ) -> Option<(f64, usize)> {
         let (at, home) = (self.now.place[vm], self.context.view.vms[vm].home);
-        let free = at != home || self.may_move_more();
+        let free = at != home || self.may_leave(vm);
         hosts
             .filter(|&host| host != at && (host == home || free))
             .filter_map(|host| Some((self.change(vm, host)?, host)))
@@ -111,6 +115,11 @@ impl<'a> Draft<'a> {
         self.guests[from].retain(|&other| other != vm);
         self.guests[host].push(vm);
         self.moved = self.moved + usize::from(host != home) - usize::from(from != home);
+        match (from == home, host == home) {
+            (true, false) => self.spent.add(self.context.view, vm),
+            (false, true) => self.spent.remove(self.context.view, vm),
+            _ => {}
+        }
         self.now.shift(self.context.view, vm, host);
         self.sequence.push(vm);
     }
@@ -146,8 +155,11 @@ impl<'a> Draft<'a> {
         };
         self.shift(partner, one);
         let view = self.context.view;
-        let holds = self.now.within(view, other, (0, 0))
-            && self.now.clashing(view, vm, other).is_none()
+        let holds = self.now.sound(view, vm, other)
+            && view.ban(vm, other).is_none()
+            && self.now.clash(view, vm, other).is_none()
+            && self.now.clash(view, partner, one).is_none()
+            && self.spent.kept(view)
             && self.moved <= view.policy.limits.moves_max as usize;
         if holds {
             return Some(change);
@@ -167,7 +179,7 @@ impl<'a> Draft<'a> {
             }
             let from = self.now.place[vm];
             let view = self.context.view;
-            let one_more = from != view.vms[vm].home || self.may_move_more();
+            let one_more = from != view.vms[vm].home || self.may_leave(vm);
             let Some(one) = self.change(vm, host).filter(|_| one_more && self.fits(vm, host))
             else {
                 self.take_back(&came);

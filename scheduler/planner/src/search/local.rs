@@ -5,7 +5,7 @@
 //! coldest, so that its cost grows with the VMs and not with VMs times hosts. What is left is a
 //! move or makes room for one: a VM whose move does not pay goes home. Deterministic.
 
-use super::{draft::Draft, seed::GAIN_MIN_SECONDS};
+use super::{draft::Draft, mend::mend, seed::GAIN_MIN_SECONDS};
 use crate::scope::BROKEN_RULE_SECONDS;
 
 /// Coldest hosts that a VM is offered.
@@ -17,6 +17,9 @@ const PARTNERS: usize = 4;
 /// Passes after which the search ends, improved or not.
 const PASSES_MAX: usize = 12;
 
+/// Affinity groups that are apart, times hosts that each is tried on.
+const GATHER_LOOKS_MAX: usize = 1_000_000;
+
 /// A pass that improves the objective by less than this part of it is the last.
 const PASS_GAIN_LEAST: f64 = 1e-4;
 
@@ -24,6 +27,7 @@ const PASS_GAIN_LEAST: f64 = 1e-4;
 pub(super) fn improve(draft: &mut Draft<'_>) {
     let Some(usual) = usual(draft) else { return };
     gather(draft);
+    mend(draft);
     let scale = draft.context.contention.total(draft.context.view, &draft.now).max(1.0);
     for _ in 0..PASSES_MAX {
         let gained = moves(draft, usual) + exchanges(draft, usual) + returns(draft);
@@ -123,10 +127,9 @@ fn exchange(draft: &mut Draft<'_>, one: usize, other: usize) -> f64 {
 
 /// Brings affinity groups together that are apart, each where that costs least.
 fn gather(draft: &mut Draft<'_>) {
-    for (block, apart) in draft.blocks() {
-        if !apart {
-            continue;
-        }
+    let hosts = draft.context.view.hosts.len();
+    let apart = draft.blocks().into_iter().filter_map(|(block, apart)| apart.then_some(block));
+    for block in apart.take(GATHER_LOOKS_MAX / hosts.max(1)) {
         let before: Vec<(usize, usize)> =
             block.iter().map(|&vm| (vm, draft.now.place[vm])).collect();
         let mut best: Option<(f64, usize)> = None;

@@ -3,7 +3,8 @@
 //! Variables: `x[vm, host]`, whether a movable VM ends on a host; for each host its CPU demand and
 //! its contention, which lies above every chord of [`Contention`](crate::contention::Contention);
 //! for each rule that is broken now, how far it stays broken. Rows: one host per VM, memory and
-//! vCPUs of hosts that may receive, rules, the number of moves, and cuts.
+//! vCPUs, huge pages and NUMA nodes of hosts that may receive, rules, the number of moves, budgets of
+//! disruption, and cuts.
 //!
 //! Rules that hold now are hard. A rule that is broken now is charged for as long as it stays so,
 //! and nothing may break it further: the present placement is always a solution (unless a host
@@ -20,9 +21,10 @@ use good_lp::{
 
 use crate::{
     contention::{Curve, Load},
-    scope::{BROKEN_RULE_SECONDS, Context, Scope, scattered, scattered_now},
-    view::Group,
+    scope::{Context, Scope},
 };
+
+mod rules;
 
 /// Memory is in GiB here, so that all coefficients are within a few orders of magnitude.
 const GIB: f64 = (1u64 << 30) as f64;
@@ -73,13 +75,9 @@ pub(crate) fn build(
     for host in 0..context.view.hosts.len() {
         builder.host(host);
     }
-    for group in &context.view.apart {
-        builder.apart(group);
-    }
-    for group in &context.view.together {
-        builder.together(group);
-    }
+    builder.rules();
     builder.moves_max();
+    builder.budgets();
     for cut in cuts {
         builder.cut(cut);
     }
@@ -159,6 +157,8 @@ impl Builder<'_> {
             let free_gib = (limits.memory_limit as f64 - memory as f64) / GIB;
             let free_vcpus = (limits.vcpu_limit - vcpus as f64).floor();
             self.room(host, &candidates, (free_gib, free_vcpus));
+            self.pages(host, &candidates);
+            self.nodes(host, &candidates);
         }
         let contention = self.context.contention;
         let cores = |vm: usize| view.vms[vm].demand_cores;
@@ -228,84 +228,6 @@ impl Builder<'_> {
             self.rows.push(above.geq(line.slope * fixed + line.intercept * all));
         }
         self.objective.add_mul(1, cost);
-    }
-
-    /// At most one of the group on each host. Where one is that cannot leave, no other may come;
-    /// where more than one is now, others may come once the rule holds there.
-    fn apart(&mut self, group: &Group<'_>) {
-        let home = |vm: &usize| self.context.view.vms[*vm].home;
-        for host in 0..self.context.view.hosts.len() {
-            let arriving = usize::from(group.arriving.contains(&host));
-            let now = arriving + group.vms.iter().filter(|vm| home(vm) == host).count();
-            let fixed = arriving
-                + group.vms.iter().filter(|vm| home(vm) == host && !self.movable(**vm)).count();
-            let (mut stay, mut come) = (Expression::default(), Expression::default());
-            for &vm in &group.vms {
-                if let Some(&x) = self.x.get(&(vm, host)) {
-                    if home(&vm) == host { stay.add_mul(1, x) } else { come.add_mul(1, x) }
-                }
-            }
-            if fixed > 0 {
-                self.rows.push(come.clone().leq(0));
-            }
-            if now <= 1 {
-                self.rows.push((stay + come).leq(1));
-                continue;
-            }
-            let start = |place: &[usize]| {
-                let there = group.vms.iter().filter(|vm| place[**vm] == host).count();
-                (there + arriving).saturating_sub(1) as f64
-            };
-            let excess = self.column(false, start);
-            let broken = self.column(true, |place| start(place).min(1.0));
-            self.rows.push((stay + come.clone() - excess).leq(1.0 - fixed as f64));
-            self.rows.push((excess - now as f64 * broken).leq(0));
-            self.rows.push((come + broken).leq(1));
-            self.objective.add_mul(BROKEN_RULE_SECONDS, excess);
-        }
-    }
-
-    /// The group stays together if it is; otherwise getting it together saves a penalty.
-    fn together(&mut self, group: &Group<'_>) {
-        let fixed: Vec<usize> = group
-            .vms
-            .iter()
-            .filter(|&&vm| !self.movable(vm))
-            .map(|&vm| self.home(vm))
-            .chain(group.arriving.iter().copied())
-            .collect();
-        let apart_now = scattered_now(self.context.view, group);
-        if fixed.windows(2).any(|pair| pair[0] != pair[1]) {
-            return;
-        }
-        let mended = apart_now.then(|| {
-            let mended = self.column(true, |place| 1.0 - scattered(group, place) as f64);
-            self.objective.add_mul(-BROKEN_RULE_SECONDS, mended);
-            mended
-        });
-        let movable: Vec<usize> =
-            group.vms.iter().copied().filter(|&vm| self.movable(vm)).collect();
-        let Some((&first, others)) = movable.split_first() else { return };
-        for host in 0..self.context.view.hosts.len() {
-            let there = |vm: usize| -> Expression {
-                self.x.get(&(vm, host)).map_or(Expression::default(), |&x| x.into())
-            };
-            let (anchor, compared) = match fixed.first() {
-                Some(&at) => (Expression::from(f64::from(u8::from(at == host))), &movable[..]),
-                None => (there(first), others),
-            };
-            let rows: Vec<Constraint> = compared
-                .iter()
-                .flat_map(|&vm| {
-                    let slack = || mended.map_or(Expression::default(), |b| 1.0 - b);
-                    [
-                        (there(vm) - anchor.clone()).leq(slack()),
-                        (anchor.clone() - there(vm)).leq(slack()),
-                    ]
-                })
-                .collect();
-            self.rows.extend(rows);
-        }
     }
 
     fn moves_max(&mut self) {

@@ -9,7 +9,8 @@
 //! ([`refine`]): Lagrange's bound of a problem that falls apart into hosts (Geoffrion, Lagrangean
 //! relaxation for integer programming, 1974).
 //!
-//! Left out too, and therefore at their cheapest: affinity groups, rules among VMs that hold now.
+//! Left out too, and therefore at their cheapest: rules among VMs, preferences about where a VM goes,
+//! budgets of disruption, huge pages and NUMA nodes.
 
 use highs::{ColProblem, HighsModelStatus, Sense};
 
@@ -164,10 +165,11 @@ impl Part {
 /// must leave and cannot.
 fn leaver(context: &Context<'_>, scope: &Scope, vm: usize) -> Option<(Column, f64)> {
     let (view, one) = (context.view, &context.view.vms[vm]);
-    // Hosts of one class have one price, and most of them take it.
+    // Hosts of one class have one price, and most of them take it. What a host is disliked by comes
+    // on top, so that leaving it out keeps the bound.
     let price = |hosts: &Vec<usize>| {
         let mut away = hosts.iter().filter(|&&host| host != one.home);
-        away.find_map(|&host| context.price(scope, vm, host))
+        away.find_map(|&host| context.price_of_move(scope, vm, host))
     };
     let least = context.costs.classes().iter().filter_map(price).min_by(f64::total_cmp);
     let stay = context.price(scope, vm, one.home);

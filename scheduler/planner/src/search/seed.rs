@@ -131,7 +131,9 @@ fn relieve<'a>(context: &'a Context<'a>, scope: &'a Scope, order: Order) -> Draf
     let singles: Vec<usize> = scope.vms().filter(|&vm| draft.single(vm)).collect();
     for &vm in &singles {
         let home = view.vms[vm].home;
-        let breaks = view.ban(vm, home).is_some() || draft.now.clashing(view, vm, home).is_some();
+        let breaks = view.ban(vm, home).is_some()
+            || view.unwelcome(vm, home) > 0.0
+            || draft.now.clash(view, vm, home).is_some();
         if breaks && let Some((_, host)) = draft.best_of(vm, all()) {
             draft.shift(vm, host);
         }

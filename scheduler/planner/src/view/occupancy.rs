@@ -1,8 +1,12 @@
 //! Who is where at one moment, with the sums that change by one move in moments.
 
-use std::collections::BTreeMap;
+use whimbrel_core::units::Bytes;
 
-use super::{Group, View, VmView};
+use super::{
+    Group, View,
+    equipment::Equipment,
+    tally::{Tally, When},
+};
 
 /// Who is where at one moment, with sums.
 #[derive(Clone)]
@@ -12,39 +16,35 @@ pub(crate) struct Occupancy {
     vcpus: Vec<u64>,
     /// CPU demand in cores.
     demand: Vec<f64>,
-    /// How many of each anti-affinity group are on each host.
-    apart: Vec<BTreeMap<usize, u32>>,
+    tally: Tally,
+    equipment: Equipment,
 }
 
 impl Occupancy {
     /// Under `place`.
     pub(crate) fn new(view: &View<'_>, place: &[usize]) -> Self {
-        let arriving = |group: &Group<'_>| group.arriving.iter().map(|&host| (host, 1)).collect();
         let mut occupancy = Self {
             place: place.to_vec(),
             memory: view.hosts.iter().map(|host| host.passing.0).collect(),
             vcpus: view.hosts.iter().map(|host| host.passing.1).collect(),
             demand: view.hosts.iter().map(|host| host.base_cores).collect(),
-            apart: view.apart.iter().map(arriving).collect(),
+            tally: Tally::new(view),
+            equipment: Equipment::new(view),
         };
-        for (vm, &host) in view.vms.iter().zip(place) {
-            occupancy.count(vm, host);
+        for (vm, &host) in place.iter().enumerate() {
+            occupancy.add(view, vm, host);
         }
         occupancy
     }
 
-    fn count(&mut self, vm: &VmView<'_>, host: usize) {
-        self.memory[host] = self.memory[host].saturating_add(vm.memory());
-        self.vcpus[host] = self.vcpus[host].saturating_add(vm.vcpus());
-        self.demand[host] += vm.demand_cores;
-        for &group in &vm.apart {
-            *self.apart[group].entry(host).or_default() += 1;
-        }
-    }
-
     /// Counts `vm` on `host` too, wherever else it is.
     pub(crate) fn add(&mut self, view: &View<'_>, vm: usize, host: usize) {
-        self.count(&view.vms[vm], host);
+        let one = &view.vms[vm];
+        self.memory[host] = self.memory[host].saturating_add(one.memory());
+        self.vcpus[host] = self.vcpus[host].saturating_add(one.vcpus());
+        self.demand[host] += one.demand_cores;
+        self.tally.add(view, vm, host);
+        self.equipment.add(&one.domain.needs, host);
     }
 
     /// Counts `vm` no longer on `host`.
@@ -53,11 +53,8 @@ impl Occupancy {
         self.memory[host] = self.memory[host].saturating_sub(one.memory());
         self.vcpus[host] = self.vcpus[host].saturating_sub(one.vcpus());
         self.demand[host] -= one.demand_cores;
-        for &group in &one.apart {
-            if let Some(count) = self.apart[group].get_mut(&host) {
-                *count = count.saturating_sub(1);
-            }
-        }
+        self.tally.remove(view, vm, host);
+        self.equipment.remove(&one.domain.needs, host);
     }
 
     /// Moves `vm` to `to`.
@@ -84,28 +81,79 @@ impl Occupancy {
             && self.vcpus[host].saturating_add(extra.1) as f64 <= limits.vcpu_limit
     }
 
-    /// How many of the anti-affinity group `group` are on `host`.
-    pub(crate) fn members(&self, group: usize, host: usize) -> u32 {
-        self.apart[group].get(&host).copied().unwrap_or(0)
-    }
-
-    /// The anti-affinity group that `vm` would break by being on `host`, if any.
-    pub(crate) fn clashing(&self, view: &View<'_>, vm: usize, host: usize) -> Option<usize> {
-        let itself = u32::from(self.place[vm] == host);
-        view.vms[vm].apart.iter().copied().find(|&group| self.members(group, host) > itself)
-    }
-
-    /// The name of the rule that `vm` would break by arriving on `host`, if any.
+    /// The hard rule that `vm` would break by being on `host` at the end, if any; without rules of
+    /// single VMs and hosts and those that keep VMs on one host.
     pub(crate) fn clash<'a>(&self, view: &View<'a>, vm: usize, host: usize) -> Option<&'a str> {
-        self.clashing(view, vm, host).map(|group| view.apart[group].name)
+        self.tally.clash(view, vm, (self.place[vm], host), When::End)
     }
 
-    /// Whether `vm` may arrive on `host` at this moment.
+    /// Whether `vm` may arrive on `host` at this moment, whether or not it may stay.
     pub(crate) fn takes(&self, view: &View<'_>, vm: usize, host: usize) -> bool {
-        let size = (view.vms[vm].memory(), view.vms[vm].vcpus());
-        view.up(host)
-            && self.within(view, host, size)
+        self.has_room(view, vm, host)
+            && view.may_pass(vm, host)
+            && self.tally.clash(view, vm, (self.place[vm], host), When::Now).is_none()
+    }
+
+    /// Whether `vm` may come to `host` and stay there.
+    pub(crate) fn keeps(&self, view: &View<'_>, vm: usize, host: usize) -> bool {
+        self.has_room(view, vm, host)
             && view.ban(vm, host).is_none()
-            && self.clashing(view, vm, host).is_none()
+            && self.clash(view, vm, host).is_none()
+    }
+
+    fn has_room(&self, view: &View<'_>, vm: usize, host: usize) -> bool {
+        let one = &view.vms[vm];
+        view.up(host)
+            && self.within(view, host, (one.memory(), one.vcpus()))
+            && self.equips(view, vm, host)
+    }
+
+    /// Whether `host` has the huge pages and the NUMA node that `vm` needs beside those on it.
+    pub(crate) fn equips(&self, view: &View<'_>, vm: usize, host: usize) -> bool {
+        let needs = &view.vms[vm].domain.needs;
+        needs.is_empty() || self.equipment.takes(view, needs, host)
+    }
+
+    /// Whether `host`, with `vm` on it, is within its limits and has what `vm` needs beside the
+    /// others.
+    pub(crate) fn sound(&self, view: &View<'_>, vm: usize, host: usize) -> bool {
+        self.within(view, host, (0, 0))
+            && (view.vms[vm].domain.needs.is_empty() || self.equipment.holds(view, host))
+    }
+
+    /// A rule, hard or a preference, that `vm` has a part in breaking where it is.
+    pub(crate) fn grievance<'a>(&self, view: &View<'a>, vm: usize) -> Option<&'a str> {
+        let host = self.place[vm];
+        let single = || view.ban(vm, host).or_else(|| view.dislike(vm, host));
+        single().or_else(|| self.tally.grievance(view, vm, host))
+    }
+
+    /// Whether everybody on `host` who needs one NUMA node has one.
+    pub(crate) fn has_nodes(&self, view: &View<'_>, host: usize) -> bool {
+        self.equipment.has_node(view, host, None)
+    }
+
+    /// What breaches cost more when `vm` goes to `host`, in guest-seconds; without rules of single
+    /// VMs and hosts and those that keep VMs on one host.
+    pub(crate) fn rule_change(&self, view: &View<'_>, vm: usize, host: usize) -> f64 {
+        self.tally.change(view, vm, (self.place[vm], host))
+    }
+
+    /// Every group with how often it is broken; without those that keep VMs on one host.
+    pub(crate) fn breaches<'b, 'a>(
+        &'b self,
+        view: &'b View<'a>,
+    ) -> impl Iterator<Item = (&'b Group<'a>, usize)> + 'b {
+        self.tally.breaches(view)
+    }
+
+    /// Bytes that guests hold on `host` in huge pages of `size`.
+    pub(crate) fn huge_pages(&self, host: usize, size: Bytes) -> u64 {
+        self.equipment.pages(host, size)
+    }
+
+    /// How many VMs of each rule are where.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 }

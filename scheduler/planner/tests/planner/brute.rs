@@ -16,7 +16,7 @@ use crate::support::*;
 
 const HOSTS: [&str; 3] = ["h0", "h1", "h2"];
 const VMS: [&str; 4] = ["v0", "v1", "v2", "v3"];
-type Place = BTreeMap<VmId, HostId>;
+pub(crate) type Place = BTreeMap<VmId, HostId>;
 
 /// Three hosts and up to four machines; some hosts are over their limits, some rules broken.
 fn tiny_cluster() -> impl Strategy<Value = Cluster> {
@@ -33,17 +33,19 @@ fn tiny_cluster() -> impl Strategy<Value = Cluster> {
     })
 }
 
-fn every_place(cluster: &Cluster) -> Vec<Place> {
+pub(crate) fn every_place(cluster: &Cluster) -> Vec<Place> {
+    let hosts: Vec<&HostId> = cluster.snapshot.hosts.keys().collect();
     let mut places = vec![Place::new()];
     for domain in &cluster.snapshot.domains {
         places = places
             .into_iter()
             .flat_map(|place| {
-                HOSTS.map(|host| {
+                let on = |host: &&HostId| {
                     let mut place = place.clone();
-                    place.insert(domain.vm.clone(), host_id(host));
+                    place.insert(domain.vm.clone(), (*host).clone());
                     place
-                })
+                };
+                hosts.iter().map(on).collect::<Vec<_>>()
             })
             .collect();
     }
@@ -51,7 +53,7 @@ fn every_place(cluster: &Cluster) -> Vec<Place> {
 }
 
 /// The moves to `place`, one at a time, in every order.
-fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<Plan> {
+pub(crate) fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<Plan> {
     let moving: Vec<_> =
         cluster.snapshot.domains.iter().filter(|d| place[&d.vm] != d.host).collect();
     let mut orders = vec![Vec::new()];
@@ -106,10 +108,12 @@ fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<Plan> {
 }
 
 /// Guest-seconds of a placement, by the public terms.
-fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Place) -> f64 {
+pub(crate) fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Place) -> f64 {
     let after = |name: &str| term(terms, name).1;
+    let wishes = terms.iter().find(|term| term.name == "preferences_guest_seconds");
     // A broken rule weighs more than anything else in so small a cluster.
     1e5 * after("rules_broken")
+        + wishes.map_or(0.0, |term| term.after)
         + match goal {
             Goal::Balance | Goal::Even | Goal::Defragment { .. } | Goal::Powersave => {
                 let factor = cluster.policy.balance.gain_factor;

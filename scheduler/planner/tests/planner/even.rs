@@ -7,7 +7,7 @@ use whimbrel_core::{
     cluster::HostState,
     ids::HostId,
     plan::{Goal, Plan, Reason},
-    policy::EvenLoad,
+    policy::{EvenLoad, RuleKind},
     units::MilliCores,
 };
 use whimbrel_planner::PlanFailure;
@@ -67,7 +67,13 @@ fn allowed(cluster: &Cluster, place: &Place) -> bool {
             let one = at(d.vm.clone());
             let apart = rule.hosts().is_empty()
                 && rule.vms().iter().any(|vm| *vm != d.vm && place[at(vm.clone())] == place[one]);
-            !apart && rule.allows(&d.vm, &place[one])
+            let there = rule.hosts().contains(&place[one]);
+            let allowed = match rule.kind {
+                RuleKind::Pin => there,
+                RuleKind::Exclude => !there,
+                _ => true,
+            };
+            !apart && allowed
         })
     });
     let hosts = cluster.snapshot.hosts.iter().all(|(id, host)| {

@@ -99,10 +99,7 @@ fn refusals_have_their_figures() {
         .vm("web-1", "a", 10, 1.0)
         .vm("web-2", "c", 10, 1.0)
         .vm("big", "b", 76, 1.0)
-        .rule(Rule::AntiAffinity {
-            name: "web apart".to_owned(),
-            vms: vec![vm_id("web-1"), vm_id("web-2")],
-        })
+        .rule(Rule::anti_affinity("web apart", vec![vm_id("web-1"), vm_id("web-2")]))
         .with("v", writes(500))
         .host("d", |host| host.state = whimbrel_core::cluster::HostState::Maintenance)
         .host("e", |host| host.memory = gib(4));
@@ -199,6 +196,7 @@ fn objective(cluster: &Cluster, plan: &Plan, moved: Option<(&str, &str)>) -> Opt
     let factor = cluster.policy.balance.gain_factor;
     Some(
         1e5 * after("rules_broken")
+            + Some(after("preferences_guest_seconds")).filter(|s| s.is_finite()).unwrap_or(0.0)
             + after("contention_guest_seconds")
             + factor * after("migration_guest_seconds"),
     )
@@ -238,7 +236,7 @@ proptest! {
                     let request = PlanRequest { policy, ..cluster.request(Goal::Balance) };
                     let again = explain(&request, &plan, &vm).unwrap();
                     let mut others = again.alternatives.iter();
-                    others.any(|other| matches!(&other.answer, Answer::Possible(by) if by.total_seconds < 0.0))
+                    others.any(|other| matches!(&other.answer, Answer::Possible(by) if by.total_seconds < -5e-7))
                 };
                 match threshold.change {
                     Change::Value { key: Key::GainFactor | Key::Horizon, at, now, .. } => {

@@ -96,7 +96,7 @@ prop_compose! {
         let apart = groups.iter().map(|chosen| names(&vms, chosen)).filter(|vms| vms.len() > 1);
         let rules = apart
             .enumerate()
-            .map(|(index, vms)| Rule::AntiAffinity { name: format!("apart:{index}"), vms })
+            .map(|(index, vms)| Rule::anti_affinity(&format!("apart:{index}"), vms))
             .collect();
         Plain {
             name: "drawn".to_owned(),

@@ -76,9 +76,8 @@ fn a_drain_and_a_broken_rule_move_who_rests() {
     let resting = hot().moved("v0", 1).moved("v0", 2).moved("v0", 3);
     let drained = resting.plan(drain("a")).unwrap();
     assert_eq!(drained.moves().count(), 4);
-    let name = "off-a".to_owned();
     let (vms, hosts) = (vec![vm_id("v0")], vec![host_id("a")]);
-    let excluded = resting.rule(Rule::Exclude { name, vms, hosts });
+    let excluded = resting.rule(Rule::exclude("off-a", vms, hosts));
     assert!(targets(&excluded).contains_key("v0"));
 }
 

@@ -4,30 +4,16 @@ use proptest::prelude::*;
 use whimbrel_core::{
     cluster::{Domain, DomainState, HostState, JobProgress},
     plan::{Flavour, Goal},
-    policy::Rule,
     units::{Share, Span},
 };
 
-use crate::support::*;
+use crate::{
+    rules::{some_rule, tagged},
+    support::*,
+};
 
 const HOSTS: [&str; 4] = ["h0", "h1", "h2", "h3"];
 const VMS: [&str; 9] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8"];
-
-fn some_rule() -> impl Strategy<Value = Rule> {
-    let vms = prop::sample::subsequence(VMS.to_vec(), 1..4);
-    let hosts = prop::sample::subsequence(HOSTS.to_vec(), 1..4);
-    (0..4, vms, hosts, 0..100u32).prop_map(|(kind, vms, hosts, number)| {
-        let name = format!("rule-{number}");
-        let vms = vms.into_iter().map(vm_id).collect();
-        let hosts = hosts.into_iter().map(host_id).collect();
-        match kind {
-            0 => Rule::AntiAffinity { name, vms },
-            1 => Rule::Affinity { name, vms },
-            2 => Rule::Pin { name, vms, hosts },
-            _ => Rule::Exclude { name, vms, hosts },
-        }
-    })
-}
 
 /// A migration that somebody else began takes the machine to `target`.
 fn leaving(cluster: Cluster, name: &str, target: &str) -> Cluster {
@@ -48,7 +34,7 @@ pub(crate) fn some_cluster() -> impl Strategy<Value = Cluster> {
     let vm = (0..4usize, 1..60u64, 0..40u32, 0..20u32, 1..9u32);
     (
         prop::collection::vec(vm, 0..9),
-        prop::collection::vec(some_rule(), 0..4),
+        prop::collection::vec(some_rule(&HOSTS, &VMS), 0..5),
         prop::collection::vec(0..12u32, 4),
         (1..4u32, 1..5u32, 1..12u32, 0..4u32, 0..3u32),
     )
@@ -82,6 +68,7 @@ pub(crate) fn some_cluster() -> impl Strategy<Value = Cluster> {
                     };
                 });
             }
+            let cluster = tagged(cluster);
             rules.into_iter().fold(cluster, Cluster::rule)
         })
 }

@@ -27,7 +27,9 @@ pub(crate) fn skewed(hosts: usize) -> Cluster {
 
 fn objective(plan: &Plan, cluster: &Cluster) -> f64 {
     let after = |name: &str| term(&plan.report.terms, name).1;
+    let wishes = plan.report.terms.iter().find(|term| term.name == "preferences_guest_seconds");
     1e5 * after("rules_broken")
+        + wishes.map_or(0.0, |term| term.after)
         + after("contention_guest_seconds")
         + cluster.policy.balance.gain_factor * after("migration_guest_seconds")
 }

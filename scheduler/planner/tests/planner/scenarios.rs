@@ -166,11 +166,7 @@ fn two_that_must_swap_pass_over_a_third_host() {
         .vm("v", "a", 60, 1.0)
         .vm("w", "b", 60, 1.0)
         .rule(pin(&["v"], &["b"]))
-        .rule(Rule::Pin {
-            name: "other pin".to_owned(),
-            vms: vec![vm_id("w")],
-            hosts: vec![host_id("a"), host_id("c")],
-        })
+        .rule(Rule::pin("other pin", vec![vm_id("w")], vec![host_id("a"), host_id("c")]))
         .vm("filler", "c", 40, 1.0)
         .policy(|policy| policy.limits.moves_max = 3);
     let plan = cluster.plan(Goal::Balance).unwrap();

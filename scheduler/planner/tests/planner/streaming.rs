@@ -8,7 +8,7 @@ use whimbrel_core::{
     cluster::DomainState,
     ids::{HostId, VmId},
     plan::{Goal, Plan},
-    policy::Rule,
+    policy::{Per, Roster, RuleKind},
 };
 
 use crate::{properties::some_cluster, support::*};
@@ -76,12 +76,25 @@ impl<'a> Walk<'a> {
         assert!(memory <= usable, "{host} holds {here:?}");
         let vcpus: f64 = here.iter().map(|vm| f64::from(of(vm).vcpus)).sum();
         assert!(vcpus <= limits.cpu.as_cores_f64() * policy.limits.cpu_overcommit, "{host}");
-        for rule in &policy.rules {
-            let Rule::AntiAffinity { vms, .. } = rule else { continue };
-            let together: BTreeSet<_> = vms.iter().filter(|vm| here.contains(vm)).collect();
-            let arrived = self.running.iter().map(|&index| &self.plan.moves[index].vm);
-            let newcomer = arrived.into_iter().any(|vm| together.contains(vm));
-            assert!(together.len() < 2 || !newcomer, "{together:?} meet on {host}");
+        let roster = Roster::new(policy, &self.cluster.snapshot);
+        let running: Vec<&VmId> =
+            self.running.iter().map(|&index| &self.plan.moves[index].vm).collect();
+        for (rule, meant) in policy.rules.iter().zip(&roster.meant) {
+            let vms: BTreeSet<&VmId> = meant.vms.iter().map(|&vm| roster.vms[vm]).collect();
+            let moving = running.iter().filter(|vm| vms.contains(*vm)).count();
+            match &rule.kind {
+                RuleKind::AntiAffinity { per: Per::Host, most } if rule.is_continuous() => {
+                    let together: BTreeSet<_> = here.intersection(&vms).collect();
+                    let newcomer = running.iter().any(|vm| together.contains(vm));
+                    let crowd = together.len() > *most as usize;
+                    assert!(!crowd || !newcomer, "{together:?} meet on {host}");
+                }
+                RuleKind::Disruption(budget) => {
+                    let most = budget.at_once.unwrap_or(u32::MAX);
+                    assert!(moving <= most as usize, "{moving} of {:?} at once", rule.name);
+                }
+                _ => {}
+            }
         }
     }
 }

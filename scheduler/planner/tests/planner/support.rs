@@ -63,27 +63,44 @@ pub(crate) fn drain(host: &str) -> Goal {
 }
 
 pub(crate) fn anti(vms: &[&str]) -> Rule {
-    Rule::AntiAffinity { name: "apart".to_owned(), vms: vms.iter().map(|v| vm_id(v)).collect() }
+    Rule::anti_affinity("apart", vms.iter().map(|v| vm_id(v)).collect())
 }
 
 pub(crate) fn pin(vms: &[&str], hosts: &[&str]) -> Rule {
-    Rule::Pin {
-        name: "pin".to_owned(),
-        vms: vms.iter().map(|v| vm_id(v)).collect(),
-        hosts: hosts.iter().map(|h| host_id(h)).collect(),
-    }
+    let vms = vms.iter().map(|v| vm_id(v)).collect();
+    Rule::pin("pin", vms, hosts.iter().map(|h| host_id(h)).collect())
 }
 
 pub(crate) fn affinity(vms: &[&str]) -> Rule {
-    Rule::Affinity { name: "together".to_owned(), vms: vms.iter().map(|v| vm_id(v)).collect() }
+    Rule::affinity("together", vms.iter().map(|v| vm_id(v)).collect())
+}
+
+macro_rules! json {
+    ($value:expr) => {
+        serde_json::to_string($value).unwrap_or_default()
+    };
 }
 
 /// A cluster under construction with its policy.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) snapshot: Snapshot,
     pub(crate) policy: Policy,
     pub(crate) outlook: Outlook,
+}
+
+impl std::fmt::Debug for Cluster {
+    /// What tells one drawn cluster from another, a line each.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "limits {}", json!(&self.policy.limits))?;
+        for (id, host) in &self.snapshot.hosts {
+            writeln!(f, "{id}: {}", json!(host))?;
+        }
+        for domain in &self.snapshot.domains {
+            writeln!(f, "{}", json!(domain))?;
+        }
+        self.policy.rules.iter().try_for_each(|rule| writeln!(f, "{}", json!(rule)))
+    }
 }
 
 impl Cluster {
@@ -99,6 +116,8 @@ impl Cluster {
             cpu_used: None,
             migration_bandwidth: None,
             qemu: None,
+            tags: std::collections::BTreeSet::new(),
+            offers: whimbrel_core::cluster::Offers::default(),
         };
         let hosts: BTreeMap<HostId, Host> =
             hosts.iter().map(|name| (host_id(name), host.clone())).collect();
@@ -127,6 +146,8 @@ impl Cluster {
             cpu_used: Some(MilliCores::new((cores * 1000.0) as u64)),
             dirty: Vec::new(),
             job: None,
+            tags: std::collections::BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         });
     }
 
@@ -140,9 +161,7 @@ impl Cluster {
             domain.host = other(&domain.host);
         }
         for rule in &mut renamed.policy.rules {
-            if let Rule::Pin { hosts, .. } | Rule::Exclude { hosts, .. } = rule {
-                *hosts = hosts.iter().map(&other).collect();
-            }
+            rule.hosts = rule.hosts.iter().map(&other).collect();
         }
         renamed.snapshot.normalise();
         renamed

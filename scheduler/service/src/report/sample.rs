@@ -57,6 +57,8 @@ fn hosts() -> BTreeMap<HostId, Host> {
         cpu_used: Some(MilliCores::cores(9)),
         migration_bandwidth: Some(BytesPerSecond::mib(1100)),
         qemu: None,
+        tags: std::collections::BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
     };
     [("h1", one(65536, 24)), ("h2", one(65536, 24)), ("h3", one(98304, 32))]
         .map(|(name, h)| (host(name), h))
@@ -76,6 +78,8 @@ fn domain(name: &str, on: &str, memory: u64, cpu: u64) -> Domain {
         cpu_used: Some(MilliCores::new(cpu)),
         dirty: Vec::new(),
         job: None,
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     }
 }
 

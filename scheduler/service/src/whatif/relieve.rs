@@ -71,11 +71,9 @@ impl Work {
             }
         };
         for (vm, host) in &leaving {
-            self.policy.rules.push(Rule::Exclude {
-                name: format!("{host} {CROWDED}"),
-                vms: vec![vm.clone()],
-                hosts: vec![host.clone()],
-            });
+            let name = format!("{host} {CROWDED}");
+            let (vms, hosts) = (vec![vm.clone()], vec![host.clone()]);
+            self.policy.rules.push(Rule::exclude(&name, vms, hosts));
         }
         !leaving.is_empty()
     }
@@ -88,10 +86,8 @@ impl Work {
             let mut why = stays.filter(|stay| stay.vm == *vm).map(|stay| stay.reason.to_string());
             why.next().unwrap_or_else(|| "the plan leaves it where it is".to_owned())
         };
-        let sent = self.policy.rules.iter().skip(own).filter_map(|rule| match rule {
-            Rule::Exclude { vms, hosts, .. } => vms.first().zip(hosts.first()),
-            _ => None,
-        });
+        let rules = self.policy.rules.iter().skip(own);
+        let sent = rules.filter_map(|rule| rule.vms.first().zip(rule.hosts.first()));
         let domains = &self.situation.snapshot.domains;
         let stayed = sent.filter(|(vm, host)| {
             domains.iter().any(|d| d.vm == **vm && d.host == **host && d.state.lives_here())

@@ -165,7 +165,7 @@ fn quoted(names: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::{
-        cluster::{Domain, DomainState, Host, HostState},
+        cluster::{Domain, DomainState, Host, HostState, Needs, Offers},
         ids::HostId,
         units::{MilliCores, Timestamp},
     };
@@ -185,6 +185,8 @@ mod tests {
             cpu_used: None,
             migration_bandwidth: None,
             qemu: None,
+            tags: BTreeSet::new(),
+            offers: Offers::default(),
         };
         let hosts = ["a", "b"].map(|name| (HostId::new(name).unwrap(), host.clone()));
         let domain = |number| Domain {
@@ -199,6 +201,8 @@ mod tests {
             cpu_used: None,
             dirty: Vec::new(),
             job: None,
+            tags: BTreeSet::new(),
+            needs: Needs::default(),
         };
         let domains = (0..count).map(domain).collect();
         Snapshot { taken_at: at, hosts: hosts.into(), domains, orders: Vec::new() }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use whimbrel_core::{
     cluster::HostState,
     ids::{HostId, VmId},
-    policy::Rule,
+    policy::{Per, Rule, RuleKind},
 };
 
 use super::{DISK_MB_PER_SECOND, EXCLUSION, NETWORK_MB_PER_SECOND, VCPU_RATIO};
@@ -86,7 +86,7 @@ fn instance(text: &mut String, vm: &PlainVm, host: &HostId, tags: &[String]) {
 /// The exclusion tags of each guest: one for every group to be kept apart.
 fn tags(plain: &Plain) -> BTreeMap<&VmId, Vec<String>> {
     let mut tags: BTreeMap<&VmId, Vec<String>> = BTreeMap::new();
-    let apart = plain.rules.iter().filter(|rule| matches!(rule, Rule::AntiAffinity { .. }));
+    let apart = plain.rules.iter().filter(|rule| keeps_apart(rule));
     for (index, rule) in apart.enumerate() {
         for vm in rule.vms() {
             tags.entry(vm).or_default().push(format!("{TAG}:{index}"));
@@ -122,7 +122,7 @@ fn cpu_part(used: f64, cores: f64) -> String {
 
 fn lost(plain: &Plain) -> Vec<String> {
     let mut lost = Vec::new();
-    let others = plain.rules.iter().filter(|rule| !matches!(rule, Rule::AntiAffinity { .. }));
+    let others = plain.rules.iter().filter(|rule| !keeps_apart(rule));
     let mut say = |count: usize, what: &str| {
         if count > 0 {
             lost.push(format!("{count} {what}"));
@@ -133,4 +133,11 @@ fn lost(plain: &Plain) -> Vec<String> {
     let priced = plain.vms.iter().filter(|vm| vm.move_cost_seconds > 0.0).count();
     say(priced, "costs of migrations: hbal counts moves");
     lost
+}
+
+/// Whether it is what exclusion tags say: no two of its VMs on one node, and nothing less.
+fn keeps_apart(rule: &Rule) -> bool {
+    rule.is_hard()
+        && rule.vms_tagged.is_none()
+        && rule.kind == RuleKind::AntiAffinity { per: Per::Host, most: 1 }
 }

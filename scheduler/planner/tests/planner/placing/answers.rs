@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use whimbrel_core::{
     cluster::HostState,
     ids::{HostId, VmId},
-    policy::Rule,
+    policy::RuleKind,
     units::Share,
 };
 use whimbrel_planner::placing::{self, Batch, NewVm, Placement, PlacingFailure, Room};
@@ -59,7 +59,7 @@ proptest! {
         let most = most(&cluster, &here, &needs, &[]);
         prop_assert!(placement.placed.len() <= most);
         // Those that a rule keeps together get one host or none.
-        let whole = cluster.policy.rules.iter().any(|rule| matches!(rule, Rule::Affinity { .. }));
+        let whole = cluster.policy.rules.iter().any(|rule| matches!(rule.kind, RuleKind::Affinity { .. }));
         prop_assert!(!placement.placed.is_empty() || most == 0 || (whole && vms.len() > 1));
         prop_assert_eq!(placement.placed.len() + placement.unplaced.len(), vms.len());
         for one in &placement.placed {

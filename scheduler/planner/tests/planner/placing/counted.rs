@@ -95,6 +95,7 @@ proptest! {
         memory in 1..60u64,
         vcpus in 1..9u32,
     ) {
+        let cluster = cluster.policy(|policy| policy.rules.clear());
         let Ok(room) = Room::new(&cluster.snapshot, &cluster.policy) else { return Ok(()) };
         let request = CapacityRequest {
             flavours: vec![flavour("f", memory, vcpus, 7)],

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use whimbrel_core::{
-    cluster::{DomainState, HostState},
+    cluster::{Domain, DomainState, HostState},
     ids::{HostId, VmId},
-    policy::Rule,
+    policy::{Per, Roster, RuleKind},
 };
 use whimbrel_planner::placing::NewVm;
 
@@ -45,8 +45,8 @@ pub(super) fn faults(
         if state != HostState::Up || lost.contains(host) {
             faults.push(format!("{vm} is on {host}, which takes nobody"));
         }
-        for rule in &cluster.policy.rules {
-            if breaks(rule, vm, host, places, came, cluster) {
+        for (law, rule) in cluster.policy.rules.iter().enumerate() {
+            if breaks(law, vm, host, places, came, cluster) {
                 faults.push(format!("{vm} on {host} breaks {}", rule.name()));
             }
         }
@@ -77,34 +77,73 @@ pub(super) fn free(cluster: &Cluster, places: &BTreeMap<VmId, HostId>, host: &Ho
     })
 }
 
+/// Whether `vm` on `host` breaks the rule of this number, if it is a hard one.
 fn breaks(
-    rule: &Rule,
+    law: usize,
     vm: &VmId,
     host: &HostId,
     places: &BTreeMap<VmId, HostId>,
     came: &BTreeMap<VmId, (HostId, Need)>,
     cluster: &Cluster,
 ) -> bool {
-    if !rule.vms().contains(vm) {
+    let (rule, roster) =
+        (&cluster.policy.rules[law], Roster::new(&cluster.policy, &cluster.snapshot));
+    let meant = &roster.meant[law];
+    let member = |vm: &VmId| roster.vm(vm).is_some_and(|vm| meant.vms.contains(&vm));
+    if !rule.is_hard() {
         return false;
     }
-    let at = |other: &VmId| came.get(other).map(|one| &one.0).or_else(|| places.get(other));
-    let others = || rule.vms().iter().filter(|other| *other != vm);
-    let arriving = || {
-        let passing = |d: &&whimbrel_core::Domain| {
-            d.state == DomainState::Incoming && rule.vms().contains(&d.vm)
-        };
-        cluster.snapshot.domains.iter().filter(passing).map(|d| &d.host)
+    let number = |host: &HostId| roster.host(host).unwrap();
+    let per = match &rule.kind {
+        RuleKind::AntiAffinity { per, .. } | RuleKind::Affinity { per } => per,
+        _ => &Per::Host,
     };
-    match rule {
-        Rule::AntiAffinity { .. } => {
-            others().any(|other| at(other) == Some(host)) || arriving().any(|on| on == host)
+    let area = whimbrel_core::policy::places(per, &cluster.snapshot);
+    let place = |host: &HostId| area[number(host)];
+    // Everybody else who is somewhere, those who pass by on both hosts.
+    let mut others: Vec<(&VmId, &HostId)> =
+        places.iter().chain(came.iter().map(|(vm, (host, _))| (vm, host))).collect();
+    others.retain(|(other, _)| *other != vm);
+    let arriving = cluster.snapshot.domains.iter().filter(|d| d.state == DomainState::Incoming);
+    others.extend(arriving.map(|d| (&d.vm, &d.host)));
+    let members = || others.iter().filter(|(other, _)| member(other));
+    let listed = meant.hosts.contains(&number(host));
+    match &rule.kind {
+        RuleKind::AntiAffinity { most, .. } => {
+            let there = members().filter(|(_, on)| place(on) == place(host)).count();
+            member(vm) && there >= *most as usize
         }
-        Rule::Affinity { .. } => {
-            let mut hosts = others().filter_map(at).chain(arriving()).peekable();
-            hosts.peek().is_some() && !hosts.any(|on| on == host)
+        RuleKind::Affinity { .. } => {
+            member(vm)
+                && members().next().is_some()
+                && !members().any(|(_, on)| place(on) == place(host))
         }
-        Rule::Pin { .. } | Rule::Exclude { .. } => !rule.allows(vm, host),
+        RuleKind::Pin => member(vm) && !listed,
+        RuleKind::Exclude => member(vm) && listed,
+        RuleKind::HostsMax { most } => {
+            let before = |on: &HostId| {
+                let arrives = |d: &&Domain| d.state == DomainState::Incoming && d.host == *on;
+                places.iter().any(|(other, at)| at == on && member(other))
+                    || cluster.snapshot.domains.iter().filter(arrives).any(|d| member(&d.vm))
+            };
+            let mut used: Vec<usize> = members().map(|(_, on)| number(on)).collect();
+            used.push(number(host));
+            used.retain(|on| meant.hosts.contains(on));
+            used.sort_unstable();
+            used.dedup();
+            member(vm) && listed && !before(host) && used.len() > *most as usize
+        }
+        RuleKind::Exclusive => {
+            let leaving = cluster.snapshot.domains.iter();
+            let leaving = leaving.filter(|d| d.state == DomainState::Outgoing && d.host == *host);
+            let here = others.iter().filter(|(_, on)| *on == host);
+            if member(vm) {
+                here.into_iter().any(|(other, _)| !member(other)) || leaving.count() > 0
+            } else {
+                here.into_iter().any(|(other, _)| member(other))
+            }
+        }
+        RuleKind::Disruption(_) => false,
     }
 }
 

@@ -62,6 +62,9 @@ fn read_host(message: &v1::Host) -> Result<(HostId, Host), Malformed> {
             .as_deref()
             .map(|version| name("host.qemu_version", version))
             .transpose()?,
+        // Not on the wire: who needs them reads the snapshot itself.
+        tags: std::collections::BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
     };
     Ok((name("host.name", &message.name)?, host))
 }
@@ -98,6 +101,8 @@ impl Wire for Domain {
             cpu_used: message.cpu_used_millicores.map(MilliCores::new),
             dirty: from_list(message.dirty)?,
             job: from_optional(message.job)?,
+            tags: std::collections::BTreeSet::new(),
+            needs: whimbrel_core::cluster::Needs::default(),
         })
     }
 }

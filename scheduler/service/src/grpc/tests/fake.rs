@@ -74,6 +74,8 @@ pub(in super::super) fn snapshot() -> Snapshot {
         memory: Bytes::mib(16 * 1024),
         cpu_used: Some(MilliCores::new(1500)),
         migration_bandwidth: None,
+        tags: std::collections::BTreeSet::new(),
+        offers: whimbrel_core::cluster::Offers::default(),
         qemu: Some(QemuVersion::new(10, 0)),
     };
     let domain = Domain {
@@ -92,6 +94,8 @@ pub(in super::super) fn snapshot() -> Snapshot {
             measured_at: at(3),
         }],
         job: Some(progress(12)),
+        tags: std::collections::BTreeSet::new(),
+        needs: whimbrel_core::cluster::Needs::default(),
     };
     Snapshot {
         taken_at: at(4),

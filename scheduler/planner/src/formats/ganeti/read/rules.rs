@@ -18,21 +18,15 @@ impl Cluster<'_> {
                 }
             }
             if !disks.is_empty() {
-                rules.push(Rule::Pin {
-                    name: format!("disks of {vm}"),
-                    vms: vec![vm.clone()],
-                    hosts: disks.clone(),
-                });
+                let name = format!("disks of {vm}");
+                rules.push(Rule::pin(&name, vec![vm.clone()], disks.clone()));
             }
         }
-        rules.extend(
-            apart.into_iter().map(|(tag, vms)| Rule::AntiAffinity { name: tag.to_owned(), vms }),
-        );
+        rules.extend(apart.into_iter().map(|(tag, vms)| Rule::anti_affinity(tag, vms)));
         if self.groups.len() > 1 {
-            rules.extend(self.groups.iter().map(|(uuid, group)| Rule::Pin {
-                name: format!("group {}", group.name),
-                vms: self.members(uuid),
-                hosts: group.hosts.clone(),
+            rules.extend(self.groups.iter().map(|(uuid, group)| {
+                let name = format!("group {}", group.name);
+                Rule::pin(&name, self.members(uuid), group.hosts.clone())
             }));
         }
         rules
