@@ -13,19 +13,31 @@ const POLICY: &str = "[limits]\ncpu_overcommit = 20.0\nmemory_reserve = 0.1\n\n\
                       [[rule]]\nkind = \"pin\"\nname = \"licence\"\nvms = [\"new-2\"]\n\
                       hosts = [\"h2\"]\n";
 
-fn asked(folder: &Path, arguments: &[&str]) -> Output {
-    fs::write(folder.join("policy.toml"), POLICY).unwrap();
+fn whimbrel(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
     for name in ["WHIMBREL_POLICY", "WHIMBREL_MODEL", "WHIMBREL_ENDPOINT"] {
         command.env_remove(name);
     }
-    let common = ["--telemetry", RECORDED, "--policy", "policy.toml"];
-    command.current_dir(folder).args(arguments).args(common).output().unwrap()
+    command.current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// A folder with the policy and, from the recording, a snapshot.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("policy.toml"), POLICY).unwrap();
+    let words = ["inventory", "--telemetry", RECORDED, "--save", "snapshot.json"];
+    assert_eq!(whimbrel(folder.path(), &words).status.code(), Some(0));
+    folder
+}
+
+fn asked(folder: &Path, arguments: &[&str]) -> Output {
+    let common = ["--snapshot", "snapshot.json", "--policy", "policy.toml"];
+    whimbrel(folder, &[arguments, &common].concat())
 }
 
 #[test]
 fn exit_codes_say_whether_there_is_a_host() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     for (arguments, code, part) in [
         (&["place", "new-1=64 MiB,1"][..], 0, "new-1"),
         (&["place", "new-2=64 MiB,1,0.1"], 0, "rule \"licence\": 2 hosts"),
@@ -53,7 +65,7 @@ fn exit_codes_say_whether_there_is_a_host() {
 
 #[test]
 fn what_nobody_can_mean_is_refused_with_a_hint() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     for (arguments, part) in [
         (&["place", "new-1"][..], "NAME=MEMORY,VCPUS"),
         (&["place", "new-1=64,1"], "no unit"),
@@ -79,7 +91,7 @@ fn what_nobody_can_mean_is_refused_with_a_hint() {
 
 #[test]
 fn programs_get_the_same_as_json() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let read = |arguments: &[&str]| -> serde_json::Value {
         let output = asked(folder.path(), &[arguments, &["--output", "json"]].concat());
         serde_json::from_slice(&output.stdout).unwrap()
