@@ -98,8 +98,7 @@ pub(crate) fn shortfall(view: &View<'_>, now: &Occupancy, off: &[bool]) -> u128 
 
 /// Hosts that are taken to fail together.
 fn failed_sets(trial: &Trial<'_>, failures: usize) -> Vec<Vec<usize>> {
-    let mut hosts: Vec<usize> =
-        (0..trial.guests.len()).filter(|&host| !trial.guests[host].is_empty()).collect();
+    let mut hosts: Vec<usize> = (0..trial.guests.len()).filter(|&host| trial.fails(host)).collect();
     let mut sets: Vec<Vec<usize>> = hosts.iter().map(|&host| vec![host]).collect();
     if failures == 1 {
         return sets;
@@ -125,10 +124,12 @@ struct Trial<'a> {
     guests: Vec<Vec<usize>>,
     /// Hosts that take VMs, the roomiest first.
     targets: Vec<usize>,
+    /// Hosts that take nobody and do not fail.
+    off: &'a [bool],
 }
 
 impl<'a> Trial<'a> {
-    fn new(view: &'a View<'a>, now: &Occupancy, off: &[bool]) -> Self {
+    fn new(view: &'a View<'a>, now: &Occupancy, off: &'a [bool]) -> Self {
         let mut guests = vec![Vec::new(); view.hosts.len()];
         for (vm, &host) in now.place.iter().enumerate() {
             guests[host].push(vm);
@@ -143,7 +144,12 @@ impl<'a> Trial<'a> {
         let mut targets: Vec<usize> =
             (0..view.hosts.len()).filter(|&host| view.up(host) && !asleep(host)).collect();
         targets.sort_by_key(|&host| (Reverse(free(host)), host));
-        Self { view, now: now.clone(), guests, targets }
+        Self { view, now: now.clone(), guests, targets, off }
+    }
+
+    /// Whether there is anything on `host` that its failure would stop.
+    fn fails(&self, host: usize) -> bool {
+        !self.guests[host].is_empty() && !self.off.get(host).copied().unwrap_or(false)
     }
 
     /// VMs of `failed` that find no place.

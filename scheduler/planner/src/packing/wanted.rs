@@ -171,10 +171,30 @@ fn most(context: &Context<'_>, wanted: &[Size]) -> usize {
     by_memory.min(by_vcpus).min(usize::try_from(whole).unwrap_or(usize::MAX))
 }
 
-/// A placement in which there is room for all of `wanted` and the reserve is no worse.
+/// A placement in which there is room for all of `wanted` and the reserve is no worse. Where the
+/// reserve has no hole that is large enough for them, one more is made room for and left empty.
 fn with_room(
     request: &PlanRequest<'_>,
     wanted: &[Size],
+    short: u128,
+) -> Result<Option<Found>, PlanFailure> {
+    let failures = request.policy.limits.host_failures as usize;
+    let most = if failures == 0 { 0 } else { failures + 1 };
+    for spare in (0..=most).filter(|spare| *spare == 0 || *spare >= failures) {
+        let mut all = wanted.to_vec();
+        all.extend(wanted.last().map(|largest| vec![*largest; spare]).unwrap_or_default());
+        if let Some(found) = with_holes(request, &all, spare, short)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// A placement in which all of `wanted` have room, of which the last `spare` do not come.
+fn with_holes(
+    request: &PlanRequest<'_>,
+    wanted: &[Size],
+    spare: usize,
     short: u128,
 ) -> Result<Option<Found>, PlanFailure> {
     let waiting = Waiting::new(request, wanted);
@@ -185,10 +205,10 @@ fn with_room(
         predictor: &Free { inner: request.predictor, vms: &waiting.vms },
         ..*request
     };
-    study(&request, |context| Ok(searched(context, &waiting, short)))
+    study(&request, |context| Ok(searched(context, &waiting, spare, short)))
 }
 
-fn searched(context: &Context<'_>, waiting: &Waiting, short: u128) -> Option<Found> {
+fn searched(context: &Context<'_>, waiting: &Waiting, spare: usize, short: u128) -> Option<Found> {
     let view = context.view;
     let outside = view.hosts.iter().position(|host| *host.id == waiting.host)?;
     let mut off = vec![false; view.hosts.len()];
@@ -202,7 +222,11 @@ fn searched(context: &Context<'_>, waiting: &Waiting, short: u128) -> Option<Fou
         evict::make_room(&mut draft, &first).is_empty().then_some(draft)
     };
     let decision = search::search(context, &scope, seed).ok()?;
-    let end = Occupancy::new(view, &decision.place);
+    let mut end = Occupancy::new(view, &decision.place);
+    // They are named in their order, so the last ones are those that do not come.
+    for &vm in first.iter().rev().take(spare) {
+        end.shift(view, vm, outside);
+    }
     let mut draft = Draft::at(context, &scope, end);
     let gap = if reserve::shortfall(view, &draft.now, &off) > short {
         if mend::mend(&mut draft, &off) > short {
