@@ -59,5 +59,7 @@ fn free(draft: &Draft<'_>, host: usize) -> u64 {
 /// Guest-seconds that the moves of `place` cost.
 fn cost_seconds(context: &Context<'_>, scope: &Scope, place: &[usize]) -> f64 {
     let moved = scope.vms().filter(|&vm| place[vm] != context.view.vms[vm].home);
-    moved.filter_map(|vm| context.price(scope, vm, place[vm])).sum()
+    let prices = moved.filter_map(|vm| context.price(scope, vm, place[vm]));
+    // From 0 and not by `sum`, which says -0 of nothing.
+    prices.fold(0.0, |sum, price| sum + price)
 }
