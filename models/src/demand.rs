@@ -141,6 +141,3 @@ fn between(values: &[f64; 7], level: f64) -> f64 {
 fn millicores(cores: f64) -> MilliCores {
     MilliCores::new((cores.max(0.0) * 1000.0).round() as u64)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,14 +1,23 @@
-use whimbrel_core::{
-    Domain, DomainState, Host, HostState,
-    units::{Bytes, Share},
-};
+//! What guests are planned for: quantiles of readings, and forecasts where they matter.
 
-use super::*;
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use whimbrel_core::{
+    Domain, DomainState, Host, HostId, HostState, Snapshot, VmId,
+    outlook::{Demand, DemandSource},
+    policy::Balance,
+    units::{Bytes, MilliCores, Share, Span, Timestamp},
+};
+use whimbrel_models::demand::{Readings, demands};
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 fn vm(number: usize) -> VmId {
     VmId::new(&format!("vm-{number:05}")).unwrap()
+}
+
+fn millicores(cores: f64) -> MilliCores {
+    MilliCores::new((cores * 1000.0).round() as u64)
 }
 
 /// `hosts` hosts of ten cores with `each` guests on them that were read to use 1 core.
