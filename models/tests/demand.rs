@@ -118,32 +118,3 @@ fn who_is_busy_every_other_hour_is_expected_to_be_busy_in_the_next() {
     assert_eq!(expected.from, DemandSource::Forecast);
     assert!(expected.cpu > MilliCores::new(1200), "{expected:?}");
 }
-
-#[test]
-fn zz_timing() {
-    let snapshot = cluster(1000, 10);
-    let readings: Readings = (0..10_000)
-        .map(|number| {
-            (
-                vm(number),
-                read(288, |h| {
-                    0.8 + 0.3 * (h * 0.7 + number as f64).sin() + 0.05 * (h * 97.0).sin()
-                }),
-            )
-        })
-        .collect();
-    for most in [0, 10, 50] {
-        let begin = std::time::Instant::now();
-        let cpu = || {
-            std::fs::read_to_string("/proc/self/stat")
-                .unwrap()
-                .split(' ')
-                .nth(13)
-                .unwrap()
-                .to_owned()
-        };
-        let before = cpu();
-        let all = demands(&snapshot, &readings, &balance(0.9), NOW, most);
-        eprintln!("{most}: {} wall {:?} cpu ticks {before} {}", all.len(), begin.elapsed(), cpu());
-    }
-}
