@@ -49,10 +49,3 @@ pub enum DemandSource {
     /// A quantile of its readings of the last time as long as the horizon.
     Readings,
 }
-
-impl Outlook {
-    /// Whether it says nothing.
-    pub fn is_empty(&self) -> bool {
-        self.demands.is_empty() && self.moves.is_empty() && self.planned.is_empty()
-    }
-}
