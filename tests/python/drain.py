@@ -138,7 +138,7 @@ def watch(pb, scheduler, operation_id):
 def drain(args, pb, scheduler):
     limit = {"timeout": CALL_SECONDS_MAX}
     print_inventory(pb, scheduler.GetInventory(pb.GetInventoryRequest(), **limit))
-    goal = pb.Goal(drain=pb.DrainGoal(host=args.drain))
+    goal = pb.Goal(drain=pb.DrainGoal(hosts=[args.drain]))
     planned = scheduler.Plan(pb.PlanRequest(goal=goal, seed=args.seed), **limit)
     print_plan(pb, planned)
     if not may_run(pb, planned):

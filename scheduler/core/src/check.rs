@@ -288,11 +288,13 @@ impl<'a> Replay<'a> {
         if count > limit {
             self.note("plan", Problem::TooManyMoves { count, limit });
         }
-        if let Goal::Drain { host, .. } = &plan.goal {
-            let left = self.place.values().filter(|place| **place == host).count();
-            if left > 0 {
-                self.note(host, Problem::NotDrained { left });
-            }
+        let emptied: BTreeSet<&HostId> = plan.goal.emptied().collect();
+        let mut left: BTreeMap<&HostId, usize> = BTreeMap::new();
+        for place in self.place.values().filter(|place| emptied.contains(*place)) {
+            *left.entry(place).or_default() += 1;
+        }
+        for (host, left) in left {
+            self.note(host, Problem::NotDrained { left });
         }
         if let Goal::Restore { places } = &plan.goal {
             for (vm, host) in places {

@@ -49,3 +49,10 @@ pub enum DemandSource {
     /// A quantile of its readings of the last time as long as the horizon.
     Readings,
 }
+
+impl Outlook {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -34,10 +34,13 @@ pub const FORMAT: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, tag = "kind")]
 pub enum Goal {
-    /// Move every VM away from one host.
+    /// Move every VM away from one host or several.
     Drain {
         /// The host to empty.
         host: HostId,
+        /// Hosts to empty beside it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<HostId>,
         /// When the last VM is to have left, from the moment of planning; none where there is no
         /// hurry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +78,16 @@ fn is_false(value: &bool) -> bool {
 impl Goal {
     /// Empties `host`, without a deadline.
     pub fn drain(host: HostId) -> Self {
-        Self::Drain { host, deadline: None, strict: false }
+        Self::Drain { host, also: Vec::new(), deadline: None, strict: false }
+    }
+
+    /// The hosts that it empties; none unless it is a drain.
+    pub fn emptied(&self) -> impl Iterator<Item = &HostId> {
+        let hosts = match self {
+            Self::Drain { host, also, .. } => Some((host, also)),
+            _ => None,
+        };
+        hosts.into_iter().flat_map(|(host, also)| [host].into_iter().chain(also))
     }
 }
 
@@ -273,9 +285,14 @@ impl Plan {
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Drain { host, deadline: None, .. } => write!(f, "drain {host}"),
-            Self::Drain { host, deadline: Some(deadline), .. } => {
-                write!(f, "drain {host} within {}", deadline.human())
+            Self::Drain { host, also, deadline, .. } => {
+                write!(f, "drain {host}")?;
+                match also.as_slice() {
+                    [] => {}
+                    [one] => write!(f, " and {one}")?,
+                    more => write!(f, " and {} more hosts", more.len())?,
+                }
+                deadline.map_or(Ok(()), |deadline| write!(f, " within {}", deadline.human()))
             }
             Self::Balance => f.write_str("balance"),
             Self::Even => f.write_str("even"),

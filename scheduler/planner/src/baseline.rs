@@ -42,9 +42,7 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         let mut script =
             Script { context, now: context.start.clone(), steps: Vec::new(), stays: Vec::new() };
         match &request.goal {
-            Goal::Drain { host, .. } => {
-                script.drain(context.view.hosts.iter().position(|h| h.id == host));
-            }
+            Goal::Drain { .. } => script.drain(&context.view.emptied(&request.goal)),
             Goal::Balance | Goal::Even => script.balance(),
             // Nobody does these by hand in a way that could be told in a line.
             Goal::Restore { .. } | Goal::Defragment { .. } | Goal::Powersave => {}
@@ -74,9 +72,9 @@ struct Script<'a> {
 }
 
 impl Script<'_> {
-    fn drain(&mut self, host: Option<usize>) {
+    fn drain(&mut self, hosts: &BTreeSet<usize>) {
         let view = self.context.view;
-        for vm in (0..view.vms.len()).filter(|&vm| Some(view.vms[vm].home) == host) {
+        for vm in (0..view.vms.len()).filter(|&vm| hosts.contains(&view.vms[vm].home)) {
             let reason = match (&view.vms[vm].held, self.coldest(vm)) {
                 (Some(held), _) => held.clone(),
                 (None, Some(to)) => {

@@ -2,7 +2,10 @@
 //!
 //! The median decides, and moves end when their prediction says; nobody is hurried.
 
+use std::collections::BTreeSet;
+
 use whimbrel_core::{
+    HostId,
     plan::{Goal, Late, Move, Plan, Remark},
     units::Span,
 };
@@ -11,10 +14,11 @@ use crate::failure::PlanFailure;
 
 /// `plan` with `remarks`, and with one more where it misses its deadline.
 pub(crate) fn judged(plan: Plan, mut remarks: Vec<Remark>) -> Result<Plan, PlanFailure> {
-    if let Goal::Drain { host, deadline: Some(deadline), strict } = &plan.goal {
+    if let Goal::Drain { deadline: Some(deadline), strict, .. } = &plan.goal {
+        let emptied: BTreeSet<&HostId> = plan.goal.emptied().collect();
         let mut late: Vec<Late> = ends(&plan)
             .into_iter()
-            .filter(|(one, end)| one.from == *host && end > deadline)
+            .filter(|(one, end)| emptied.contains(&one.from) && end > deadline)
             .map(|(one, after)| Late { vm: one.vm.clone(), after })
             .collect();
         late.sort_by(|a, b| (a.after, &a.vm).cmp(&(b.after, &b.vm)));

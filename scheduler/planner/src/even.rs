@@ -9,6 +9,8 @@
 //! Hosts take part that are up; VMs elsewhere stay, as do those of affinity rules: balancing and
 //! draining are for them. Asks nobody how long moves take.
 
+use std::collections::BTreeSet;
+
 use whimbrel_core::plan::{Plan, Reason, Stay, Term};
 
 use crate::{
@@ -40,7 +42,7 @@ pub(crate) fn plan(request: &PlanRequest<'_>, context: &Context<'_>) -> Result<P
     let resources = Resources::of(context);
     let free = |vm: &crate::view::VmView<'_>| vm.held.is_none() && resources.takes_part(vm.home);
     let movable = view.vms.iter().map(free).collect();
-    let scope = Scope { movable, must_leave: None, price_factor: 1.0 };
+    let scope = Scope { movable, must_leave: BTreeSet::new(), price_factor: 1.0 };
     let start = Draft::new(context, &scope);
     let vms: Vec<usize> = scope.vms().filter(|&vm| start.single(vm)).collect();
     let ruled: Vec<bool> = (0..view.vms.len())
@@ -70,7 +72,7 @@ fn search<'a>(
         return Ok((Decision::stay(context), start));
     }
     let place = best.draft.now.place.clone();
-    match ordering::order(context, &place, Some(&sequence), None) {
+    match ordering::order(context, &place, Some(&sequence), &BTreeSet::new()) {
         Ok(Order { moves, .. }) => {
             let found_by = "local search".to_owned();
             Ok((Decision { place, moves, found_by, gap: None }, best))

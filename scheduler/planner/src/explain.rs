@@ -253,11 +253,8 @@ impl<'a> Told<'a> {
 fn scope(context: &Context<'_>, goal: &Goal) -> Scope {
     let view = context.view;
     let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
-    match goal {
-        Goal::Drain { host, .. } => {
-            let must_leave = view.hosts.iter().position(|one| one.id == host);
-            Scope { movable, must_leave, price_factor: 1.0 }
-        }
-        _ => Scope { movable, must_leave: None, price_factor: view.policy.balance.gain_factor },
-    }
+    let must_leave = view.emptied(goal);
+    let drains = matches!(goal, Goal::Drain { .. });
+    let price_factor = if drains { 1.0 } else { view.policy.balance.gain_factor };
+    Scope { movable, must_leave, price_factor }
 }

@@ -109,15 +109,15 @@ pub enum PlanFailure {
     },
     /// Each VM has a host that could take it, but not all of them together.
     #[error(
-        "no placement empties {host}: its {vms} domains have {}, the other hosts have {} free{} \
+        "no placement empties {}: {vms} domains there have {}, the other hosts have {} free{} \
          (hint: add a host, lower limits.memory_reserve or move something by hand)",
-        needed.human(), free.human(),
+        some(hosts), needed.human(), free.human(),
         if *proven { "" } else { "; the search ended before it could prove this" }
     )]
     NoPlacement {
-        /// The host to empty.
-        host: HostId,
-        /// VMs on it.
+        /// The hosts to empty.
+        hosts: Vec<HostId>,
+        /// VMs on them.
         vms: usize,
         /// Their memory.
         needed: Bytes,
@@ -328,5 +328,15 @@ fn silence(silent: Span) -> String {
         "has never answered".to_owned()
     } else {
         format!("does not answer since {}", silent.human())
+    }
+}
+
+/// The first of `hosts` by name, and how many more there are.
+fn some(hosts: &[HostId]) -> String {
+    const NAMED: usize = 3;
+    let named: Vec<&str> = hosts.iter().take(NAMED).map(HostId::as_str).collect();
+    match hosts.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more hosts", named.join(", ")),
     }
 }

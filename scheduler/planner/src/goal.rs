@@ -3,7 +3,7 @@
 //! Drain: first only the VMs of the host that empties; the others stay unless no placement exists
 //! without moving some of them. Balance: VMs may move where that pays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::{policy::Balance, units::Bytes};
 
@@ -16,20 +16,23 @@ use crate::{
     validate::movable_on,
 };
 
-/// Empties the host with index `host`.
-pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, PlanFailure> {
-    let leaving = movable_on(context.view, host)?;
+/// Empties `hosts`.
+pub(crate) fn drain(
+    context: &Context<'_>,
+    hosts: &BTreeSet<usize>,
+) -> Result<Decision, PlanFailure> {
+    let leaving = movable_on(context.view, hosts)?;
     if leaving.is_empty() {
         return Ok(Decision::stay(context));
     }
     let offers: BTreeMap<usize, Vec<Offer<'_>>> =
         leaving.iter().map(|&vm| (vm, options::offers(context.view, context.costs, vm))).collect();
-    refuse_hopeless(context, host, &offers)?;
+    refuse_hopeless(context, &offers)?;
     let mut movable = vec![false; context.view.vms.len()];
     for &vm in &leaving {
         movable[vm] = true;
     }
-    let mut scope = Scope { movable, must_leave: Some(host), price_factor: 1.0 };
+    let mut scope = Scope { movable, must_leave: hosts.clone(), price_factor: 1.0 };
     let first = match search(context, &scope, || seed::drain(context, &scope)) {
         Ok(decision) => return Ok(decision),
         Err(dead) => dead,
@@ -39,18 +42,19 @@ pub(crate) fn drain(context: &Context<'_>, host: usize) -> Result<Decision, Plan
     for (vm, one) in context.view.vms.iter().enumerate() {
         scope.movable[vm] = one.held.is_none();
     }
-    search(context, &scope, || None).map_err(|second| failure(context, host, first, second))
+    search(context, &scope, || None).map_err(|second| failure(context, hosts, first, second))
 }
 
 /// Refuses a drain in which some VM can go nowhere, whatever else moves.
 fn refuse_hopeless(
     context: &Context<'_>,
-    host: usize,
     offers: &BTreeMap<usize, Vec<Offer<'_>>>,
 ) -> Result<(), PlanFailure> {
-    let (view, id) = (context.view, context.view.hosts[host].id.clone());
+    let view = context.view;
     let hopeless: Vec<_> =
         offers.iter().filter(|(_, offers)| offers.iter().all(|o| o.answer.is_err())).collect();
+    let Some((first, _)) = hopeless.first() else { return Ok(()) };
+    let id = view.hosts[view.vms[**first].home].id.clone();
     let mut stalled = Vec::new();
     let mut rejected = Vec::new();
     for (&vm, offers) in hopeless {
@@ -85,7 +89,12 @@ fn refuse_hopeless(
 }
 
 /// The failure that says most: an unreachable placement is nearer to a plan than none.
-fn failure(context: &Context<'_>, host: usize, first: Dead, second: Dead) -> PlanFailure {
+fn failure(
+    context: &Context<'_>,
+    hosts: &BTreeSet<usize>,
+    first: Dead,
+    second: Dead,
+) -> PlanFailure {
     let view = context.view;
     let proven = match (first, second) {
         (_, Dead::Unreachable(stuck)) | (Dead::Unreachable(stuck), _) => {
@@ -94,10 +103,10 @@ fn failure(context: &Context<'_>, host: usize, first: Dead, second: Dead) -> Pla
         }
         (_, Dead::NoPlacement { proven }) => proven,
     };
-    let here = view.vms.iter().filter(|vm| vm.home == host);
-    let free = (0..view.hosts.len()).filter(|&other| other != host && view.up(other));
+    let here = view.vms.iter().filter(|vm| hosts.contains(&vm.home));
+    let free = (0..view.hosts.len()).filter(|other| !hosts.contains(other) && view.up(*other));
     PlanFailure::NoPlacement {
-        host: view.hosts[host].id.clone(),
+        hosts: hosts.iter().map(|&host| view.hosts[host].id.clone()).collect(),
         vms: here.clone().count(),
         needed: here.map(|vm| vm.domain.memory).sum(),
         free: free
@@ -127,7 +136,7 @@ pub(crate) fn balance(context: &Context<'_>) -> Result<Decision, PlanFailure> {
     let free = |vm: usize| view.vms[vm].held.is_none() && rest::resting(context, vm).is_none();
     let movable = (0..view.vms.len()).map(free).collect();
     let price_factor = balance.gain_factor;
-    let scope = Scope { movable, must_leave: None, price_factor };
+    let scope = Scope { movable, must_leave: BTreeSet::new(), price_factor };
     let found = search(context, &scope, || Some(seed::balance(context, &scope)));
     found.map(|found| again::stable(context, &scope, found)).map_err(|dead| {
         let stuck = match dead {

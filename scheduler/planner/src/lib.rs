@@ -115,10 +115,7 @@ fn decide(
     context: &Context<'_>,
 ) -> Result<(Decision, Vec<Remark>), PlanFailure> {
     let decision = match &request.goal {
-        Goal::Drain { host, .. } => {
-            let known = context.view.hosts.iter().position(|one| one.id == host);
-            goal::drain(context, known.unwrap_or_default())?
-        }
+        Goal::Drain { .. } => goal::drain(context, &context.view.emptied(&request.goal))?,
         Goal::Balance | Goal::Even => goal::balance(context)?,
         Goal::Restore { places } => restore::decide(context, places)?,
         Goal::Defragment { flavours } => return packing::defragment(request, context, flavours),

@@ -47,7 +47,7 @@ pub(crate) struct Order {
 /// Moves that lead from the present placement to `place`.
 ///
 /// `sequence`, where given, is an order in which the moves are known to be possible one by one.
-/// Nothing passes over `avoid`, the host that is being emptied: there is a reason why it is.
+/// Nothing passes over `avoid`, the hosts that are being emptied: there is a reason why they are.
 ///
 /// # Errors
 /// The VMs that wait for each other when there is no way.
@@ -55,7 +55,7 @@ pub(crate) fn order(
     context: &Context<'_>,
     place: &[usize],
     sequence: Option<&[usize]>,
-    avoid: Option<usize>,
+    avoid: &BTreeSet<usize>,
 ) -> Result<Order, Vec<usize>> {
     let direct = |moves| Order { moves, waiting: Vec::new() };
     let mut first: BTreeSet<usize> = BTreeSet::new();
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
 
     /// A stuck VM and a third host whose room lets another stuck VM go. The shortest migration
     /// that does so.
-    fn bounce(&mut self, avoid: Option<usize>) -> Option<Step> {
+    fn bounce(&mut self, avoid: &BTreeSet<usize>) -> Option<Step> {
         let (view, now) = (self.context.view, self.stream.now());
         if self.left.len() + self.stream.begun() >= view.policy.limits.moves_max as usize {
             return None;
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
         let once = |step: &&Step| !self.bounced.contains(&step.vm) && view.may_move_twice(step.vm);
         for step in self.left.values().filter(once) {
             for via in (0..view.hosts.len()).filter(|via| *via != step.to && *via != step.from) {
-                if avoid == Some(via) || !now.takes(view, step.vm, via) {
+                if avoid.contains(&via) || !now.takes(view, step.vm, via) {
                     continue;
                 }
                 let costs = self.context.costs;

@@ -24,6 +24,8 @@ pub(crate) use mend::keep;
 pub(crate) use powersave::powersave;
 pub(crate) use wanted::defragment;
 
+use std::collections::BTreeSet;
+
 use crate::{
     scope::{Context, Scope},
     search::draft::Draft,
@@ -38,7 +40,7 @@ fn cores_max(view: &View<'_>, host: usize) -> f64 {
 /// Everything that may be moved, at its plain price.
 fn scope(context: &Context<'_>) -> Scope {
     let movable = context.view.vms.iter().map(|vm| vm.held.is_none()).collect();
-    Scope { movable, must_leave: None, price_factor: 1.0 }
+    Scope { movable, must_leave: BTreeSet::new(), price_factor: 1.0 }
 }
 
 /// Whether `vm`, which is elsewhere, may come to `host` as things are, without overloading it.

@@ -85,8 +85,8 @@ pub(crate) fn reason(context: &Context<'_>, goal: &Goal, end: &Occupancy, step: 
     if step.bounce {
         return Reason::MakesRoom { host: view.hosts[step.from].id.clone() };
     }
-    if let Goal::Drain { host, .. } = goal {
-        return if view.hosts[home].id == host {
+    if let Goal::Drain { .. } = goal {
+        return if goal.emptied().any(|host| host == view.hosts[home].id) {
             Reason::HostDrained
         } else {
             Reason::MakesRoom { host: view.hosts[home].id.clone() }

@@ -3,7 +3,7 @@
 //! Moves nobody else, and does not weigh whether it pays: that was decided by whoever asks. Says of
 //! every VM that cannot be where it is to be what speaks against it, instead of bringing half.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::ids::{HostId, VmId};
 
@@ -48,7 +48,7 @@ pub(crate) fn decide(
     let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
     let mut case = Case {
         context,
-        scope: Scope { movable, must_leave: None, price_factor: 1.0 },
+        scope: Scope { movable, must_leave: BTreeSet::new(), price_factor: 1.0 },
         end: Occupancy::new(view, &place),
         moved: moving.len(),
     };
@@ -71,7 +71,7 @@ pub(crate) fn decide(
     if moving.len() > limit {
         return Err(PlanFailure::MovesMax { needed: moving.len(), limit });
     }
-    let order = ordering::order(context, &place, None, None).map_err(|stuck| {
+    let order = ordering::order(context, &place, None, &BTreeSet::new()).map_err(|stuck| {
         PlanFailure::Unreachable(stuck.iter().map(|&vm| view.vms[vm].domain.vm.clone()).collect())
     })?;
     Ok(Decision { place, moves: order.moves, found_by: "as asked".to_owned(), gap: None })

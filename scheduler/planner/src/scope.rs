@@ -5,6 +5,8 @@
 //! price of every move, and a penalty for every breach of a rule: the same large one for hard rules,
 //! the policy's own for preferences.
 
+use std::collections::BTreeSet;
+
 use crate::{
     contention::Contention,
     costs::Costs,
@@ -36,8 +38,8 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Scope {
     /// Whether each VM may move.
     pub(crate) movable: Vec<bool>,
-    /// The host that must end empty.
-    pub(crate) must_leave: Option<usize>,
+    /// The hosts that must end empty.
+    pub(crate) must_leave: BTreeSet<usize>,
     /// Guest-seconds of contention that a guest-second of migration is weighed as.
     pub(crate) price_factor: f64,
 }
@@ -46,6 +48,16 @@ impl Scope {
     /// VMs that may move.
     pub(crate) fn vms(&self) -> impl Iterator<Item = usize> + '_ {
         self.movable.iter().enumerate().filter_map(|(vm, &movable)| movable.then_some(vm))
+    }
+
+    /// Whether `host` must end empty.
+    pub(crate) fn empties(&self, host: usize) -> bool {
+        self.must_leave.contains(&host)
+    }
+
+    /// Whether a VM at `home` only makes room for those that must leave other hosts.
+    pub(crate) fn displaces(&self, home: usize) -> bool {
+        !self.must_leave.is_empty() && !self.empties(home)
     }
 
     /// Yes-or-no decisions in it, at most.
@@ -64,7 +76,7 @@ impl Context<'_> {
         if host != home {
             return Some(self.price_of_move(scope, vm, host)? + unwelcome());
         }
-        if scope.must_leave == Some(host) {
+        if scope.empties(host) {
             return None;
         }
         let banned = self.view.ban(vm, home).is_some();
@@ -74,11 +86,11 @@ impl Context<'_> {
     /// The part of it that the migration from home to `host` is charged.
     pub(crate) fn price_of_move(&self, scope: &Scope, vm: usize, host: usize) -> Option<f64> {
         let home = self.view.vms[vm].home;
-        if scope.must_leave == Some(host) || !scope.movable[vm] {
+        if scope.empties(host) || !scope.movable[vm] {
             return None;
         }
         let seconds = options::price(self.view, self.costs, vm, host)?;
-        let displaced = scope.must_leave.is_some_and(|left| left != home);
+        let displaced = scope.displaces(home);
         let beyond = if displaced { DISPLACED_SECONDS } else { 0.0 };
         Some(seconds * scope.price_factor + beyond)
     }
@@ -102,7 +114,7 @@ impl Context<'_> {
         let mut moves = 0;
         for (vm, (one, &host)) in view.vms.iter().zip(place).enumerate() {
             if host == one.home {
-                if scope.must_leave == Some(host) {
+                if scope.empties(host) {
                     return false;
                 }
                 continue;

@@ -131,7 +131,7 @@ fn exact(
         }
         let place = polish(context, scope, &solved.place);
         let cut = |waiting: &[usize]| waiting.iter().map(|&vm| (vm, place[vm])).collect();
-        match ordering::order(context, &place, None, scope.must_leave) {
+        match ordering::order(context, &place, None, &scope.must_leave) {
             Ok(order) => {
                 let waiting = order.waiting.clone();
                 best = better(best, Some(Route::new(context, scope, place.clone(), order)));
@@ -185,7 +185,7 @@ impl Route {
 fn route(context: &Context<'_>, scope: &Scope, incumbent: &Incumbent) -> Option<Route> {
     let known = !incumbent.sequence.is_empty();
     let sequence = known.then_some(incumbent.sequence.as_slice());
-    let order = ordering::order(context, &incumbent.place, sequence, scope.must_leave).ok()?;
+    let order = ordering::order(context, &incumbent.place, sequence, &scope.must_leave).ok()?;
     Some(Route::new(context, scope, incumbent.place.clone(), order))
 }
 

@@ -2,11 +2,9 @@
 //!
 //! Never changes or mends the request.
 
-use whimbrel_core::{
-    cluster::{HostState, Snapshot},
-    ids::HostId,
-    plan::{Goal, Reason},
-};
+use std::collections::BTreeSet;
+
+use whimbrel_core::{cluster::HostState, ids::HostId, plan::Reason};
 
 use crate::{
     PlanRequest,
@@ -31,9 +29,9 @@ pub(crate) fn view<'a>(request: &PlanRequest<'a>) -> Result<View<'a>, PlanFailur
     let mut view = View::new(snapshot, policy)?;
     rest::look_ahead(&mut view, request.outlook, request.now);
     view.hold_outside_windows(request.now);
-    if let Goal::Drain { host, .. } = &request.goal {
+    for host in request.goal.emptied() {
         goal_host(request, host)?;
-        some_target(snapshot, host)?;
+        some_target(request, host)?;
     }
     Ok(view)
 }
@@ -52,8 +50,10 @@ fn goal_host(request: &PlanRequest<'_>, id: &HostId) -> Result<(), PlanFailure> 
     Ok(())
 }
 
-fn some_target(snapshot: &Snapshot, id: &HostId) -> Result<(), PlanFailure> {
-    let others = || snapshot.hosts.iter().filter(|(other, _)| *other != id);
+fn some_target(request: &PlanRequest<'_>, id: &HostId) -> Result<(), PlanFailure> {
+    let snapshot = request.snapshot;
+    let emptied: BTreeSet<&HostId> = request.goal.emptied().collect();
+    let others = || snapshot.hosts.iter().filter(|(other, _)| !emptied.contains(other));
     let empty = !snapshot.domains.iter().any(|d| d.host == *id && d.state.lives_here());
     if empty || others().any(|(_, host)| host.state == HostState::Up) {
         return Ok(());
@@ -73,26 +73,36 @@ pub(crate) fn state_name(state: HostState) -> &'static str {
     }
 }
 
-/// The VMs on the host with index `host`, if none of them is held and none is arriving.
-pub(crate) fn movable_on(view: &View<'_>, host: usize) -> Result<Vec<usize>, PlanFailure> {
-    let id = view.hosts[host].id;
-    let here: Vec<usize> = (0..view.vms.len()).filter(|&vm| view.vms[vm].home == host).collect();
-    let mut held: Vec<Held> = here
-        .iter()
-        .filter_map(|&vm| {
-            let reason: Reason = view.vms[vm].held.clone()?;
-            Some(Held { vm: view.vms[vm].domain.vm.clone(), reason })
-        })
-        .collect();
-    // What is arriving would be there after the plan.
-    let arriving = view.arriving.iter().filter(|(_, target)| **target == host);
-    held.extend(arriving.map(|(vm, _)| Held { vm: (*vm).clone(), reason: Reason::Migrating }));
-    if !held.is_empty() {
-        return Err(PlanFailure::Immovable { host: id.clone(), vms: held });
+/// The VMs on `hosts`, if none of them is held and none is arriving.
+pub(crate) fn movable_on(
+    view: &View<'_>,
+    hosts: &BTreeSet<usize>,
+) -> Result<Vec<usize>, PlanFailure> {
+    let mut leaving = Vec::new();
+    for &host in hosts {
+        let id = view.hosts[host].id;
+        let here = (0..view.vms.len()).filter(|&vm| view.vms[vm].home == host);
+        let here: Vec<usize> = here.collect();
+        let mut held: Vec<Held> = here
+            .iter()
+            .filter_map(|&vm| {
+                let reason: Reason = view.vms[vm].held.clone()?;
+                Some(Held { vm: view.vms[vm].domain.vm.clone(), reason })
+            })
+            .collect();
+        // What is arriving would be there after the plan.
+        let arriving = view.arriving.iter().filter(|(_, target)| **target == host);
+        held.extend(arriving.map(|(vm, _)| Held { vm: (*vm).clone(), reason: Reason::Migrating }));
+        if !held.is_empty() {
+            return Err(PlanFailure::Immovable { host: id.clone(), vms: held });
+        }
+        leaving.extend(here);
+        let limit = view.policy.limits.moves_max as usize;
+        if leaving.len() > limit {
+            let (host, needed) = (id.clone(), leaving.len());
+            return Err(PlanFailure::TooManyMoves { host, needed, limit });
+        }
     }
-    let limit = view.policy.limits.moves_max as usize;
-    if here.len() > limit {
-        return Err(PlanFailure::TooManyMoves { host: id.clone(), needed: here.len(), limit });
-    }
-    Ok(here)
+    leaving.sort_unstable();
+    Ok(leaving)
 }

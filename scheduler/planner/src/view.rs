@@ -3,12 +3,12 @@
 //! Hosts and VMs are numbered in the order of their names, so that equal input is searched in
 //! equal order. Judges nothing; [`Occupancy`] answers whether a move fits at a given moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::{
     cluster::{Domain, DomainState, Host, HostState, Needs, PlacementError, Snapshot},
     ids::{HostId, VmId},
-    plan::Reason,
+    plan::{Goal, Reason},
     policy::Policy,
     units::Timestamp,
 };
@@ -156,6 +156,13 @@ impl<'a> View<'a> {
     /// Whether a host with `demand_cores` counts as overloaded.
     pub(crate) fn overloaded(&self, host: usize, demand_cores: f64) -> bool {
         demand_cores > self.hosts[host].cores * self.policy.balance.overload_above.get()
+    }
+
+    /// The hosts that `goal` empties.
+    pub(crate) fn emptied(&self, goal: &Goal) -> BTreeSet<usize> {
+        let named: BTreeSet<&HostId> = goal.emptied().collect();
+        let hosts = self.hosts.iter().enumerate();
+        hosts.filter(|(_, host)| named.contains(host.id)).map(|(index, _)| index).collect()
     }
 
     /// Whether `host` may receive domains at all.

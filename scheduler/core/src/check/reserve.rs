@@ -15,7 +15,7 @@ use super::{Problem, Replay, rules::Whereabouts};
 use crate::{
     cluster::{Domain, HostState},
     ids::{HostId, VmId},
-    plan::{Goal, Plan, Remark},
+    plan::{Plan, Remark},
 };
 
 /// VMs that would find no place after the failure of each host, as things are in `replay`, where
@@ -109,9 +109,7 @@ pub(super) fn judge(replay: &mut Replay<'_>, plan: &Plan, before: &BTreeMap<Stri
     if !replay.policy.powersave.reserve_may_sleep {
         away.extend(off);
     }
-    if let Goal::Drain { host, .. } = &plan.goal {
-        away.insert(host);
-    }
+    away.extend(plan.goal.emptied());
     let after = stranded(replay, &away);
     let (was, left): (usize, usize) = (before.values().sum(), after.values().sum());
     if left == 0 {

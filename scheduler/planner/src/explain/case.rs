@@ -52,7 +52,7 @@ impl Case<'_> {
     /// Everything that keeps `vm` from ending on `host`, the hardest to change first.
     pub(crate) fn refusals(&self, vm: usize, host: usize) -> Vec<Refused> {
         let view = self.context.view;
-        if self.scope.must_leave == Some(host) {
+        if self.scope.empties(host) {
             return vec![Refused::Emptied];
         }
         let home = view.vms[vm].home;
@@ -151,7 +151,7 @@ impl Case<'_> {
         let (view, at) = (self.context.view, self.end.place[vm]);
         let displaced = |host: usize| {
             let home = view.vms[vm].home;
-            let other = self.scope.must_leave.is_some_and(|left| left != home);
+            let other = self.scope.displaces(home);
             if other && host != home { DISPLACED_SECONDS } else { 0.0 }
         };
         let contention_seconds = contention.change(view, &self.end, vm, host);

@@ -51,7 +51,7 @@ impl Case<'_> {
         vm: usize,
         alternatives: &Alternatives<'_>,
     ) -> Vec<Threshold> {
-        if self.scope.must_leave.is_some() || self.context.view.vms[vm].held.is_some() {
+        if !self.scope.must_leave.is_empty() || self.context.view.vms[vm].held.is_some() {
             return Vec::new();
         }
         let possible: Vec<usize> = alternatives

@@ -74,11 +74,13 @@ fn goal(plain: &Plain) -> Result<Option<Goal>, FormatError> {
         (Some(PlainGoal::Defragment), []) => {
             Ok(Some(Goal::Defragment { flavours: waiting(&plain.vms) }))
         }
-        (Some(PlainGoal::Drain), [host]) => Ok(Some(Goal::drain(host.clone()))),
-        (Some(PlainGoal::Drain), hosts) => refused(
-            format!("{} hosts are to be drained, a plan drains 1", hosts.len()),
-            "name one host in `drain`",
-        ),
+        (Some(PlainGoal::Drain), [host, also @ ..]) => {
+            let (host, also) = (host.clone(), also.to_vec());
+            Ok(Some(Goal::Drain { host, also, deadline: None, strict: false }))
+        }
+        (Some(PlainGoal::Drain), []) => {
+            refused("no host is named to be drained".to_owned(), "name hosts in `drain`")
+        }
         (goal, [_, ..]) => refused(
             format!("`drain` names hosts, and the goal is {}", goal.map_or("balance", name)),
             "set the goal to \"drain\", or leave `drain` empty",
@@ -192,7 +194,7 @@ pub(super) fn plain(input: &Input) -> Result<(Plain, Vec<String>), FormatError> 
     let vms = placement.values().map(|domain| guest(input, domain));
     let (goal, drain) = match &input.goal {
         Goal::Balance => (Some(PlainGoal::Balance), Vec::new()),
-        Goal::Drain { host, .. } => (Some(PlainGoal::Drain), vec![host.clone()]),
+        Goal::Drain { .. } => (Some(PlainGoal::Drain), input.goal.emptied().cloned().collect()),
         Goal::Powersave => (Some(PlainGoal::Powersave), Vec::new()),
         // The form has no word for these, or not for what room is wanted for.
         Goal::Defragment { .. } | Goal::Even | Goal::Restore { .. } => (None, Vec::new()),

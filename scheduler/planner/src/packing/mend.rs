@@ -97,11 +97,9 @@ pub(crate) fn keep(
     let none = vec![false; view.hosts.len()];
     let mut off = none.clone();
     let mut scope = scope(context);
-    if let Goal::Drain { host, .. } = goal {
-        for (index, one) in view.hosts.iter().enumerate() {
-            off[index] = one.id == host;
-        }
-        scope.must_leave = off.iter().position(|&gone| gone);
+    scope.must_leave = view.emptied(goal);
+    for &host in &scope.must_leave {
+        off[host] = true;
     }
     let before = Standing::of(view, context.start, &none);
     let end = Occupancy::new(view, &decision.place);
@@ -147,7 +145,7 @@ fn mended(
     mend(&mut draft, off);
     let after = Standing::of(view, &draft.now, off);
     let place = draft.now.place;
-    let order = ordering::order(context, &place, None, scope.must_leave).ok()?;
+    let order = ordering::order(context, &place, None, &scope.must_leave).ok()?;
     let found_by = format!("{}, reserve mended", decision.found_by);
     Some((Decision { place, moves: order.moves, found_by, gap: None }, after))
 }

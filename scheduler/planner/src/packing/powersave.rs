@@ -3,6 +3,8 @@
 //! From the most that the sums allow downwards, hosts are chosen, packed and judged; the first
 //! number of hosts that can be packed, keeps the reserve, can be reached and pays is taken.
 
+use std::collections::BTreeSet;
+
 use whimbrel_core::{
     ids::HostId,
     plan::{Goal, Remark},
@@ -116,7 +118,7 @@ fn realise<'a>(
         if value >= idle || best.as_ref().is_some_and(|(least, _)| value >= *least) {
             continue;
         }
-        if let Ok(order) = ordering::order(context, &packed.place, None, None) {
+        if let Ok(order) = ordering::order(context, &packed.place, None, &BTreeSet::new()) {
             best = Some((value, (packed, order.moves)));
         }
     }

@@ -8,7 +8,10 @@
 //! Without a flavour, room is made for as many as possible of the size of the largest VM present:
 //! what fits least easily, and what must restart when a host fails.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use whimbrel_core::{
     ids::{HostId, VmId},
@@ -214,7 +217,7 @@ fn searched(context: &Context<'_>, waiting: &Waiting, spare: usize, short: u128)
     let mut off = vec![false; view.hosts.len()];
     off[outside] = true;
     let movable = view.vms.iter().map(|vm| vm.held.is_none()).collect();
-    let scope = Scope { movable, must_leave: Some(outside), price_factor: 1.0 };
+    let scope = Scope { movable, must_leave: BTreeSet::from([outside]), price_factor: 1.0 };
     let first: Vec<usize> =
         (0..view.vms.len()).filter(|&vm| view.vms[vm].home == outside).collect();
     let seed = || {
@@ -255,7 +258,7 @@ fn finish(
         found.place.get(&vm.domain.vm).and_then(|host| index.get(host)).copied().unwrap_or(vm.home)
     };
     let place: Vec<usize> = view.vms.iter().map(ends).collect();
-    let order = ordering::order(context, &place, None, None).map_err(|stuck| {
+    let order = ordering::order(context, &place, None, &BTreeSet::new()).map_err(|stuck| {
         let name = |&vm: &usize| view.vms[vm].domain.vm.clone();
         PlanFailure::Unreachable(stuck.iter().map(name).collect())
     })?;

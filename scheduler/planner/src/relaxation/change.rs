@@ -155,14 +155,11 @@ pub(super) fn candidates(
     {
         all.push(Relaxation::DowntimeLimit { from: *downtime_limit, to: needed });
     }
-    let emptied = match &request.goal {
-        Goal::Drain { host, .. } => Some(host),
-        _ => None,
-    };
+    let emptied: BTreeSet<&HostId> = request.goal.emptied().collect();
     let resting = snapshot
         .hosts
         .iter()
-        .filter(|(id, host)| host.state == HostState::Maintenance && emptied != Some(*id));
+        .filter(|(id, host)| host.state == HostState::Maintenance && !emptied.contains(*id));
     all.extend(resting.map(|(id, _)| Relaxation::HostInService { host: id.clone() }));
     let mut vms: Vec<_> = snapshot
         .domains
@@ -180,9 +177,10 @@ pub(super) fn candidates(
 /// VMs that the goal has to move.
 fn concerned<'a>(request: &'a PlanRequest<'_>) -> BTreeSet<&'a VmId> {
     match &request.goal {
-        Goal::Drain { host, .. } => {
-            let here = request.snapshot.domains.iter().filter(|domain| domain.host == *host);
-            here.map(|domain| &domain.vm).collect()
+        Goal::Drain { .. } => {
+            let hosts: BTreeSet<&HostId> = request.goal.emptied().collect();
+            let domains = request.snapshot.domains.iter();
+            domains.filter(|one| hosts.contains(&one.host)).map(|one| &one.vm).collect()
         }
         Goal::Restore { places } => places.keys().collect(),
         Goal::Balance | Goal::Even | Goal::Defragment { .. } | Goal::Powersave => BTreeSet::new(),

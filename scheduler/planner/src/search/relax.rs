@@ -131,7 +131,7 @@ fn host_part(context: &Context<'_>, scope: &Scope, host: usize) -> Part {
     if let Some(curve) = contention.memory() {
         part.segments(curve, limits.cores, EVEN);
     }
-    if view.up(host) && scope.must_leave != Some(host) {
+    if view.up(host) && !scope.empties(host) {
         part.flow(CPU, [-1.0, 0.0, 0.0, 0.0]);
         let even = contention.memory().map_or(0.0, |_| -limits.memory_as_cores(1 << 30));
         part.flow(MEMORY, [0.0, 1.0, 0.0, even]);

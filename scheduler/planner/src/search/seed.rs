@@ -32,22 +32,21 @@ impl Incumbent {
 /// Gains below this, in guest-seconds, are rounding.
 pub(crate) const GAIN_MIN_SECONDS: f64 = 1e-6;
 
-/// Empties the scope's host, if this simple way can.
+/// Empties the scope's hosts, if this simple way can.
 pub(crate) fn drain<'a>(context: &'a Context<'a>, scope: &'a Scope) -> Option<Draft<'a>> {
     let view = context.view;
-    let leaving: Vec<usize> =
-        scope.vms().filter(|&vm| scope.must_leave == Some(view.vms[vm].home)).collect();
+    let leaving: Vec<usize> = scope.vms().filter(|&vm| scope.empties(view.vms[vm].home)).collect();
     let size = |block: &[usize]| block.iter().map(|&vm| u128::from(view.vms[vm].memory())).sum();
     let mut blocks = blocks(context, &leaving);
     blocks.sort_by_key(|block| (Reverse::<u128>(size(block)), block.clone()));
     let mut draft = Draft::new(context, scope);
     for block in blocks {
         let mut best: Option<(f64, usize)> = None;
-        for host in (0..view.hosts.len()).filter(|&host| scope.must_leave != Some(host)) {
+        for host in (0..view.hosts.len()).filter(|&host| !scope.empties(host)) {
             let before = draft.sequence.len();
             let Some(change) = draft.shift_block(&block, host) else { continue };
-            let home = scope.must_leave.unwrap_or_default();
-            let came: Vec<_> = draft.sequence[before..].iter().map(|&vm| (vm, home)).collect();
+            let came: Vec<_> =
+                draft.sequence[before..].iter().map(|&vm| (vm, view.vms[vm].home)).collect();
             draft.take_back(&came);
             if best.is_none_or(|(least, _)| change < least) {
                 best = Some((change, host));
@@ -109,11 +108,11 @@ pub(crate) fn round<'a>(
         let home = view.vms[vm].home;
         match draft.best_of(vm, hosts.clone().filter(|&host| host != home)) {
             Some((_, host)) => draft.shift(vm, host),
-            None if scope.must_leave == Some(home) => return None,
+            None if scope.empties(home) => return None,
             None => {}
         }
     }
-    let left = |vm: usize| scope.must_leave == Some(draft.now.place[vm]);
+    let left = |vm: usize| scope.empties(draft.now.place[vm]);
     (!scope.vms().any(left)).then_some(draft)
 }
 

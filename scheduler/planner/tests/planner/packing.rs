@@ -134,6 +134,7 @@ fn a_missed_deadline_is_named_or_refused() {
     let cluster = Cluster::of(&["h0", "h1"]).vm("a", "h0", 30, 1.0).vm("b", "h0", 10, 1.0);
     let drain = |seconds, strict| Goal::Drain {
         host: host_id("h0"),
+        also: Vec::new(),
         deadline: Some(Span::from_seconds(seconds)),
         strict,
     };

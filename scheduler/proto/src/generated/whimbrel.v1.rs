@@ -268,7 +268,7 @@ pub mod goal {
     /// Exactly one must be set.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
-        /// Move every VM away from one host.
+        /// Move every VM away from hosts.
         #[prost(message, tag = "1")]
         Drain(super::DrainGoal),
         /// Relieve overloaded hosts where that pays.
@@ -285,12 +285,12 @@ pub mod goal {
         Powersave(super::PowersaveGoal),
     }
 }
-/// Move every VM away from one host. The host itself is neither stopped nor changed.
+/// Move every VM away from hosts. The hosts themselves are neither stopped nor changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainGoal {
-    /// The host to empty.
-    #[prost(string, tag = "1")]
-    pub host: ::prost::alloc::string::String,
+    /// The hosts to empty, at least one.
+    #[prost(string, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// When the last VM is to have left, from the moment of planning; absent where there is no hurry.
     #[prost(uint64, optional, tag = "2")]
     pub deadline_micros: ::core::option::Option<u64>,

@@ -34,9 +34,9 @@ impl PlanArguments {
     /// What is asked for, and how; `None` where that depends on where everything is now.
     pub(super) fn taken_apart(&self) -> Option<(Goal, &GoalArguments)> {
         match &self.goal {
-            GoalArgument::Drain { host, deadline, strict, common } => {
-                let drain =
-                    Goal::Drain { host: host.clone(), deadline: *deadline, strict: *strict };
+            GoalArgument::Drain { host, also, deadline, strict, common } => {
+                let (host, also) = (host.clone(), also.clone());
+                let drain = Goal::Drain { host, also, deadline: *deadline, strict: *strict };
                 Some((drain, common))
             }
             GoalArgument::Balance { common } => Some((Goal::Balance, common)),
@@ -53,10 +53,12 @@ impl PlanArguments {
 /// What for.
 #[derive(Debug, Subcommand)]
 enum GoalArgument {
-    /// Move every domain away from a host
+    /// Move every domain away from a host, or from several
     Drain {
         /// The host to empty
         host: HostId,
+        /// Hosts to empty beside it
+        also: Vec<HostId>,
         /// When the last domain is to have left, from now; the plan says what would be late
         #[arg(long, value_name = "SPAN")]
         deadline: Option<Span>,

@@ -15,8 +15,8 @@ impl Wire for Goal {
     fn to_wire(&self) -> v1::Goal {
         use v1::goal::Kind;
         let kind = match self {
-            Self::Drain { host, deadline, strict } => Kind::Drain(v1::DrainGoal {
-                host: host.to_string(),
+            Self::Drain { deadline, strict, .. } => Kind::Drain(v1::DrainGoal {
+                hosts: self.emptied().map(ToString::to_string).collect(),
                 deadline_micros: deadline.map(Span::as_micros),
                 strict: *strict,
             }),
@@ -35,11 +35,15 @@ impl Wire for Goal {
     fn from_wire(message: v1::Goal) -> Result<Self, Malformed> {
         use v1::goal::Kind;
         Ok(match required("goal.kind", message.kind)? {
-            Kind::Drain(v1::DrainGoal { host, deadline_micros, strict }) => Self::Drain {
-                host: name("goal.drain.host", &host)?,
-                deadline: deadline_micros.map(Span::from_micros),
-                strict,
-            },
+            Kind::Drain(v1::DrainGoal { hosts, deadline_micros, strict }) => {
+                let mut named = hosts.iter().map(|host| name("goal.drain.hosts", host));
+                Self::Drain {
+                    host: required("goal.drain.hosts", named.next())??,
+                    also: named.collect::<Result<_, _>>()?,
+                    deadline: deadline_micros.map(Span::from_micros),
+                    strict,
+                }
+            }
             Kind::Balance(v1::BalanceGoal {}) => Self::Balance,
             Kind::Defragment(v1::DefragmentGoal { flavours }) => {
                 Self::Defragment { flavours: from_list(flavours)? }

@@ -162,9 +162,7 @@ fn extent(snapshot: &Snapshot, host: &HostId, resource: Resource) -> f64 {
 /// The host's name, and below it what is special about it.
 fn label(model: &ReportModel, host: &HostId, top: f64) -> String {
     let state = match model.before.hosts.get(host).map(|h| h.state) {
-        _ if matches!(&model.plan.goal, whimbrel_core::Goal::Drain { host: h, .. } if h == host) => {
-            "being emptied"
-        }
+        _ if model.plan.goal.emptied().any(|emptied| emptied == host) => "being emptied",
         Some(HostState::Maintenance) => "maintenance",
         Some(HostState::Unreachable) => "does not answer",
         Some(HostState::Up) => "",
