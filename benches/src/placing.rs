@@ -92,7 +92,7 @@ fn new_vms(cluster: &mut Cluster) -> Result<Vec<NewVm>, Box<dyn Error>> {
                 there.get(usize::try_from(draw.below(there.len() as u64)).ok()?).cloned()
             });
             let vms = others.chain([name.clone()]).collect();
-            cluster.policy.rules.push(Rule::AntiAffinity { name: format!("apart-{number}"), vms });
+            cluster.policy.rules.push(Rule::anti_affinity(&format!("apart-{number}"), vms));
         }
         new.push(NewVm {
             name,

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::collections::BTreeSet;
+
 use whimbrel_core::{
     Domain, DomainState, Host, HostId, HostState, Snapshot, VmId,
+    cluster::{Needs, Offers},
     outlook::{Demand, DemandSource},
     policy::Balance,
     units::{Bytes, MilliCores, Share, Span, Timestamp},
@@ -30,6 +33,8 @@ fn cluster(hosts: usize, each: usize) -> Snapshot {
         cpu_used: None,
         migration_bandwidth: None,
         qemu: None,
+        tags: BTreeSet::new(),
+        offers: Offers::default(),
     };
     let ids: Vec<HostId> =
         (0..hosts).map(|n| HostId::new(&format!("host-{n:04}")).unwrap()).collect();
@@ -45,6 +50,8 @@ fn cluster(hosts: usize, each: usize) -> Snapshot {
         cpu_used: Some(MilliCores::cores(1)),
         dirty: Vec::new(),
         job: None,
+        tags: BTreeSet::new(),
+        needs: Needs::default(),
     };
     let mut snapshot = Snapshot {
         taken_at: NOW,

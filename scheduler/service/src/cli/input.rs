@@ -94,8 +94,9 @@ pub(super) fn replayed(
     }
     input.decided = Some(decided);
     own.save(&input)?;
-    let situation = Situation { snapshot: input.snapshot, now: input.now, replay: None };
-    let scene = Scene::new(situation, input.policy, &[], None)?;
+    let Input { snapshot, outlook, now, policy, .. } = input;
+    let situation = Situation { snapshot, outlook, now, replay: None };
+    let scene = Scene::new(situation, policy, &[], None)?;
     let proposal = scene.advisor.judged(outcome.map_err(Failure::invalid)?, &scene.situation)?;
     Ok((scene, proposal))
 }

@@ -1,11 +1,12 @@
 //! Our own planner as a balancer: each question becomes a snapshot with its outlook, as a daemon
 //! would see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use whimbrel_core::{
     Domain, DomainState, Goal, Host, HostId, HostState, Policy, Snapshot, VmId,
+    cluster::{Needs, Offers},
     ids::NameError,
     outlook::Outlook,
     policy::Balance,
@@ -181,6 +182,8 @@ fn snapshot(seen: &Seen<'_>, names: &(Vec<HostId>, Vec<VmId>), now: Timestamp) -
         cpu_used: None,
         migration_bandwidth: Some(BytesPerSecond::mib(1000)),
         qemu: None,
+        tags: BTreeSet::new(),
+        offers: Offers::default(),
     };
     let domain = |(guest, vm): (usize, &VmId)| {
         let (size, host) = (seen.guests()[guest], seen.place()[guest] as usize);
@@ -196,6 +199,8 @@ fn snapshot(seen: &Seen<'_>, names: &(Vec<HostId>, Vec<VmId>), now: Timestamp) -
             cpu_used: Some(MilliCores::new((seen.last(guest) * 1000.0).round() as u64)),
             dirty: Vec::new(),
             job: None,
+            tags: BTreeSet::new(),
+            needs: Needs::default(),
         }
     };
     let mut snapshot = Snapshot {
