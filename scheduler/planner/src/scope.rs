@@ -134,7 +134,22 @@ impl Context<'_> {
         moves <= view.policy.limits.moves_max as usize
             && spent.kept(view)
             && no_worse.all(|((end, start), group)| !group.hard || end <= start)
+            && !self.stray(place, &end)
             && view.together.iter().all(whole)
+    }
+}
+
+impl Context<'_> {
+    /// Whether a VM goes to a place that none of its group was in while the group is in too many.
+    fn stray(&self, place: &[usize], end: &Occupancy) -> bool {
+        let excesses = end.tally().excesses(self.view);
+        let mut groups = self.view.capped.iter().enumerate().zip(excesses);
+        groups.any(|((index, group), excess)| {
+            let known = self.start.tally().used(index);
+            let new = |host: usize| group.place(host).is_some_and(|at| !known.contains_key(&at));
+            let strays = |&vm: &usize| place[vm] != self.view.vms[vm].home && new(place[vm]);
+            group.hard && excess > 0 && group.vms.iter().any(strays)
+        })
     }
 }
 

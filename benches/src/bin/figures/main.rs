@@ -20,6 +20,7 @@ mod figure;
 mod hbal;
 mod lab;
 mod places;
+mod planner;
 mod predictions;
 mod readme;
 mod reality;

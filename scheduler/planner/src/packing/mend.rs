@@ -109,7 +109,9 @@ pub(crate) fn keep(
     if after.no_worse(before) {
         return Ok((decision, remark(after)));
     }
-    if let Some((mended, after)) = mended(context, &scope, &decision, &off)
+    // Who is to be on given hosts is nobody to be moved about.
+    let fixed = matches!(goal, Goal::Restore { .. });
+    if let Some((mended, after)) = mended(context, &scope, &decision, &off).filter(|_| !fixed)
         && after.no_worse(before)
     {
         return Ok((mended, remark(after)));
@@ -145,6 +147,9 @@ fn mended(
     mend(&mut draft, off);
     let after = Standing::of(view, &draft.now, off);
     let place = draft.now.place;
+    if !context.feasible(scope, &place) {
+        return None;
+    }
     let order = ordering::order(context, &place, None, &scope.must_leave).ok()?;
     let found_by = format!("{}, reserve mended", decision.found_by);
     Some((Decision { place, moves: order.moves, found_by, gap: None }, after))

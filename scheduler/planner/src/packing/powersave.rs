@@ -112,6 +112,9 @@ fn realise<'a>(
             continue;
         }
         return_home(&mut draft, &off, &asleep);
+        if !context.feasible(scope, &draft.now.place) {
+            continue;
+        }
         let cost_seconds = cost_seconds(context, scope, &draft.now.place);
         let packed = Packed { place: draft.now.place, off, cost_seconds };
         let value = value(choices, &packed);
