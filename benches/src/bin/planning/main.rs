@@ -12,8 +12,11 @@ use std::{collections::BTreeMap, error::Error, fs, process::ExitCode, time::Inst
 
 use serde_json::json;
 use whimbrel_benches::cpu_time;
-use whimbrel_core::{Goal, check, units::Share};
-use whimbrel_planner::formats::{self, Problem};
+use whimbrel_core::{Goal, Plan, check, units::Share};
+use whimbrel_planner::{
+    formats::{self, Problem},
+    input::Input,
+};
 
 mod again;
 mod even;
@@ -30,10 +33,29 @@ fn main() -> ExitCode {
     }
 }
 
+const USAGE: &str = "usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] \
+    [--evenness CPU,MEMORY] [--goal even|powersave] [--host-failures COUNT] [--reserve-may-sleep] \
+    [--gain-min SHARE] [--moves-max N] [--at-once N] [--capacity MIB,VCPUS [--one-by-one]] \
+    [--again PART]";
+
+/// What stands on the command line after the file.
+struct Options<'a>(&'a [String]);
+
+impl Options<'_> {
+    /// What follows `name`.
+    fn of(&self, name: &str) -> Option<&str> {
+        let at = self.0.iter().position(|option| option == name)?;
+        self.0.get(at + 1).map(String::as_str)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|option| option == name)
+    }
+}
+
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    let [file, options @ ..] = arguments else {
-        return Err("usage: whimbrel-planning FILE [--placement FILE] [--overload-above SHARE] [--evenness CPU,MEMORY] [--goal even|powersave] [--host-failures COUNT] [--reserve-may-sleep] [--gain-min SHARE] [--moves-max N] [--capacity MIB,VCPUS [--one-by-one]] [--again PART]".into());
-    };
+    let [file, options @ ..] = arguments else { return Err(USAGE.into()) };
+    let options = Options(options);
     let text = fs::read_to_string(file)?;
     let used = fs::read_to_string(format!("{file}.dynu")).ok();
     let read = formats::read(&text, used.as_deref())?;
@@ -42,41 +64,9 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         Problem::Whole(_) => file.clone(),
     };
     let (mut input, _) = read.input()?;
-    let option = |name: &str| {
-        let at = options.iter().position(|option| option == name)?;
-        options.get(at + 1)
-    };
-    if let Some(count) = option("--host-failures") {
-        input.policy.limits.host_failures = count.parse()?;
-    }
-    input.policy.powersave.reserve_may_sleep =
-        options.iter().any(|option| option == "--reserve-may-sleep");
-    if let Some(text) = option("--evenness") {
-        let (cpu, memory) = text.split_once(',').ok_or("--evenness takes CPU,MEMORY")?;
-        input.policy.balance.cpu_evenness = Share::clamped(cpu.parse()?);
-        input.policy.balance.memory_evenness = Share::clamped(memory.parse()?);
-    }
-    if let Some(share) = option("--overload-above") {
-        input.policy.balance.overload_above = Share::clamped(share.parse()?);
-    }
-    match option("--goal").map(String::as_str) {
-        None => {}
-        Some("even") => {
-            input.goal = Goal::Even;
-            input.policy.even = even::as_hbal(&text)?;
-        }
-        Some("powersave") => input.goal = Goal::Powersave,
-        Some(other) => return Err(format!("--goal {other}: even or powersave").into()),
-    }
-    if let Some(share) = option("--gain-min") {
-        input.policy.even.gain_min = share.parse()?;
-    }
-    if let Some(moves) = option("--moves-max") {
-        input.policy.limits.moves_max = moves.parse()?;
-    }
-    if let Some(spec) = option("--capacity") {
-        let one_by_one = options.iter().any(|option| option == "--one-by-one");
-        println!("{}", placing::capacity(&input, &name, spec, one_by_one)?);
+    change(&mut input, &text, &options)?;
+    if let Some(spec) = options.of("--capacity") {
+        println!("{}", placing::capacity(&input, &name, spec, options.has("--one-by-one"))?);
         return Ok(());
     }
     let (begin, before) = (Instant::now(), cpu_time::of_this_process()?);
@@ -84,18 +74,13 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let cpu = cpu_time::of_this_process()?.saturating_sub(before).as_secs_f64();
     let wall = begin.elapsed().as_secs_f64();
     let notes = check::check(&plan, &input.snapshot, &input.policy, input.now)?;
-    let mut place: BTreeMap<_, _> =
-        input.snapshot.domains.iter().map(|d| (d.vm.clone(), d.host.clone())).collect();
-    place.extend(plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())));
-    if let Some(path) = option("--placement") {
+    if let Some(path) = options.of("--placement") {
+        let domains = input.snapshot.domains.iter();
+        let mut place: BTreeMap<_, _> = domains.map(|d| (d.vm.clone(), d.host.clone())).collect();
+        place.extend(plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())));
         fs::write(path, json!({ "placement": place }).to_string())?;
     }
     let score = plan.report.terms.iter().find(|term| term.name == "unevenness_score");
-    let again = option("--again").map(|part| part.parse()).transpose()?;
-    let again = again.map(|part: f64| {
-        let kept = |told| again::kept(&input, &plan, part, told);
-        Ok::<_, whimbrel_planner::PlanFailure>((kept(false)?, kept(true)?))
-    });
     let line = json!({
         "instance": name,
         "tool": "whimbrel",
@@ -111,17 +96,56 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "checker_passes": check::passes(&notes),
     });
     println!("{line}");
-    if let Some((unknown, known)) = again.transpose()? {
-        for (told, kept) in [(false, unknown), (true, known)] {
-            let again::Kept { moves, guests, value } = kept;
-            let line = json!({
-                "knows_first_plan": told,
-                "moves_kept_share": moves,
-                "guests_kept_share": guests,
-                "value_ratio": value,
-            });
-            println!("{line}");
+    options.of("--again").map_or(Ok(()), |part| print_again(&input, &plan, part.parse()?))
+}
+
+/// Changes what the options change.
+fn change(input: &mut Input, text: &str, options: &Options<'_>) -> Result<(), Box<dyn Error>> {
+    let policy = &mut input.policy;
+    if let Some(count) = options.of("--host-failures") {
+        policy.limits.host_failures = count.parse()?;
+    }
+    policy.powersave.reserve_may_sleep = options.has("--reserve-may-sleep");
+    if let Some(text) = options.of("--evenness") {
+        let (cpu, memory) = text.split_once(',').ok_or("--evenness takes CPU,MEMORY")?;
+        policy.balance.cpu_evenness = Share::clamped(cpu.parse()?);
+        policy.balance.memory_evenness = Share::clamped(memory.parse()?);
+    }
+    if let Some(share) = options.of("--overload-above") {
+        policy.balance.overload_above = Share::clamped(share.parse()?);
+    }
+    match options.of("--goal") {
+        None => {}
+        Some("even") => {
+            input.goal = Goal::Even;
+            policy.even = even::as_hbal(text)?;
         }
+        Some("powersave") => input.goal = Goal::Powersave,
+        Some(other) => return Err(format!("--goal {other}: even or powersave").into()),
+    }
+    if let Some(share) = options.of("--gain-min") {
+        policy.even.gain_min = share.parse()?;
+    }
+    if let Some(moves) = options.of("--moves-max") {
+        policy.limits.moves_max = moves.parse()?;
+    }
+    if let Some(count) = options.of("--at-once") {
+        policy.limits.migrations_total = count.parse()?;
+    }
+    Ok(())
+}
+
+/// How much of `plan` stays when every demand changes by up to `part`.
+fn print_again(input: &Input, plan: &Plan, part: f64) -> Result<(), Box<dyn Error>> {
+    for told in [false, true] {
+        let again::Kept { moves, guests, value } = again::kept(input, plan, part, told)?;
+        let line = json!({
+            "knows_first_plan": told,
+            "moves_kept_share": moves,
+            "guests_kept_share": guests,
+            "value_ratio": value,
+        });
+        println!("{line}");
     }
     Ok(())
 }

@@ -18,8 +18,8 @@ use crate::{
 pub(super) struct Presence<'a> {
     moves: &'a [Move],
     stays: BTreeMap<&'a HostId, Vec<Stay<'a>>>,
-    /// Hosts of each VM with the moves that bring it there and take it away.
-    of: BTreeMap<&'a VmId, Vec<(&'a HostId, Option<usize>, Option<usize>)>>,
+    /// The same by VM.
+    of: BTreeMap<&'a VmId, Vec<Stay<'a>>>,
     /// Who arrives where by migrations outside the plan.
     strangers: BTreeMap<&'a HostId, Vec<&'a VmId>>,
     /// For each move the one that moved its VM before.
@@ -27,8 +27,10 @@ pub(super) struct Presence<'a> {
 }
 
 /// A VM on one host.
+#[derive(Clone, Copy)]
 struct Stay<'a> {
     vm: &'a VmId,
+    host: &'a HostId,
     /// The move that brings it; `None` when it is there from the begin.
     came: Option<usize>,
     /// The move that takes it away; `None` when it stays.
@@ -89,8 +91,9 @@ impl<'a> Presence<'a> {
     }
 
     fn add(&mut self, vm: &'a VmId, host: &'a HostId, came: Option<usize>, goes: Option<usize>) {
-        self.stays.entry(host).or_default().push(Stay { vm, came, goes });
-        self.of.entry(vm).or_default().push((host, came, goes));
+        let stay = Stay { vm, host, came, goes };
+        self.stays.entry(host).or_default().push(stay);
+        self.of.entry(vm).or_default().push(stay);
     }
 
     /// The move that moves the same VM before the one at `index`.
@@ -108,13 +111,14 @@ impl<'a> Begin<'a, '_> {
     /// Who of the plan's cluster may be on `host`, each once.
     pub(super) fn living(&self, host: &HostId) -> BTreeSet<&'a VmId> {
         let stays = self.presence.stays.get(host).map_or(&[][..], Vec::as_slice);
-        let here = stays.iter().filter(|stay| self.counts(stay.came, stay.goes));
+        let here = stays.iter().filter(|stay| self.counts(stay));
         here.map(|stay| stay.vm).collect()
     }
 
     /// Whether a stay may overlap this moment: this move does not wait for its end, and its begin
     /// does not wait for this move.
-    fn counts(&self, came: Option<usize>, goes: Option<usize>) -> bool {
+    fn counts(&self, stay: &Stay<'_>) -> bool {
+        let Stay { came, goes, .. } = *stay;
         let moves = self.presence.moves;
         let one = moves.get(self.index);
         let gone = goes.is_some_and(|goes| one.is_some_and(|one| waits_for(one, goes)));
@@ -131,7 +135,7 @@ impl Whereabouts for Begin<'_, '_> {
 
     fn of(&self, vm: &VmId) -> Vec<&HostId> {
         let stays = self.presence.of.get(vm).map_or(&[][..], Vec::as_slice);
-        let here = stays.iter().filter(|(_, came, goes)| self.counts(*came, *goes));
-        here.map(|(host, ..)| *host).collect()
+        let here = stays.iter().filter(|stay| self.counts(stay));
+        here.map(|stay| stay.host).collect()
     }
 }

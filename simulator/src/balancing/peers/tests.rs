@@ -1,3 +1,5 @@
+//! What the baselines do, and the name of each.
+
 use super::super::{
     arena::{Arena, GuestSize, HostSize, SAMPLES_OF_A_DAY},
     play::{PlayOptions, play},

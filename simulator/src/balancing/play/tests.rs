@@ -1,3 +1,5 @@
+//! Moves in the small world: what they take, and what is counted.
+
 use super::{
     super::arena::{GuestSize, HostSize},
     *,

@@ -1,3 +1,5 @@
+//! A matrix of balancers over a small trace.
+
 use super::*;
 
 /// Nine guests for two days, in `PlanetLab`'s layout.
