@@ -131,11 +131,12 @@ impl fmt::Display for Remark {
                 }
                 write!(
                     f,
-                    "{} ({}, {}) make room for {wanted}; {before} of them had room before; no plan \
+                    "{} ({}, {}) {} room for {wanted}; {before} of them had room before; no plan \
                      does it with fewer than {}",
                     counted((*moves).into(), "move"),
                     memory.human(),
                     time.human(),
+                    if *moves == 1 { "makes" } else { "make" },
                     fewest
                 )
             }

@@ -354,7 +354,9 @@ fn no_room(
         obstacles.push(format!("{held} VMs may not be moved now"));
     }
     if !view.policy.rules.is_empty() {
-        obstacles.push(format!("{} rules say what may be where", view.policy.rules.len()));
+        let rules = view.policy.rules.len();
+        let (plural, say) = if rules == 1 { ("", "says") } else { ("s", "say") };
+        obstacles.push(format!("{rules} rule{plural} {say} what may be where"));
     }
     if view.policy.limits.host_failures > 0 {
         obstacles.push(format!(
