@@ -49,7 +49,7 @@ fn the_smallest_vm_that_makes_the_room_goes() {
     let text = plan.report.remarks[0].to_string();
     assert!(text.starts_with("1 move (12.0 GiB, "), "{text}");
     assert!(
-        text.contains("make room for 1 x (30.0 GiB, 4 vCPUs); 0 of them had room before"),
+        text.contains("room for 1 x (30.0 GiB, 4 vCPUs); 0 of them had room before"),
         "{text}"
     );
 }
