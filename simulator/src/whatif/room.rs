@@ -7,7 +7,7 @@
 //! [`Room::place`] spreads first, the largest guest first. Where that leaves guests without a
 //! place, every way of packing them is tried, in bounded time: the answer says whether it is proven.
 //!
-//! Never here: moves, waves, or what a migration costs; those are the planner's.
+//! Never here: moves, their order, or what a migration costs; those are the planner's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -48,10 +48,7 @@ fn the_smallest_vm_that_makes_the_room_goes() {
     assert_eq!(moves(&plan), ["c: h0 -> h1"]);
     let text = plan.report.remarks[0].to_string();
     assert!(text.starts_with("1 move (12.0 GiB, "), "{text}");
-    assert!(
-        text.contains("room for 1 x (30.0 GiB, 4 vCPUs); 0 of them had room before"),
-        "{text}"
-    );
+    assert!(text.contains("room for 1 x (30.0 GiB, 4 vCPUs); 0 of them had room before"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a report is made from: plain values of the core and the engine.
 //!
-//! Holds facts and derives joint views of them (which VMs move, when waves are expected to begin,
+//! Holds facts and derives joint views of them (which VMs move, how each order went,
 //! which migrations have both a prediction and figures). Formats nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
