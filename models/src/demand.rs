@@ -28,8 +28,8 @@ pub type Readings = BTreeMap<VmId, Vec<(Timestamp, MilliCores)>>;
 /// Fewest readings within the window that make a quantile.
 const READINGS_MIN: usize = 4;
 
-/// Guests that are forecast, at most; the rest go by their readings. One takes a tenth of a second
-/// of CPU, the quantiles of ten thousand guests half of that.
+/// Guests that are forecast, at most; the rest go by their readings: one forecast takes as long as
+/// the quantiles of thousands.
 pub const FORECASTS_MAX: usize = 20;
 
 /// Hosts of which guests want more than this part of what is overload are looked at closely.

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use whimbrel_core::plan::{Plan, Reason, Stay, Term};
 
 use crate::{
-    PlanFailure, PlanRequest,
+    PlanFailure, PlanRequest, deadline,
     ordering::{self, Order, Step},
-    report,
+    packing, report,
     scope::{Context, Scope},
     search::{Decision, draft::Draft},
     view::Occupancy,
@@ -50,8 +50,10 @@ pub(crate) fn plan(request: &PlanRequest<'_>, context: &Context<'_>) -> Result<P
         .collect();
     let start = Evening::new(start, &resources, &ruled);
     let (decision, end) = search(context, start, &vms)?;
+    let (decision, remarks) = packing::keep(context, &request.goal, decision)?;
     let stays = stays(context, &decision.place, &vms);
-    report::seal(request, context, decision, stays, |step| reason(context, &end, step))
+    let plan = report::seal(request, context, decision, stays, |step| reason(context, &end, step))?;
+    deadline::judged(plan, remarks)
 }
 
 /// The best placement that was found and can be reached.

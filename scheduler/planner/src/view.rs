@@ -20,6 +20,7 @@ mod rules;
 mod tally;
 
 pub(crate) use budget::{BudgetView, Spent};
+pub(crate) use equipment::nodes_hold;
 pub(crate) use occupancy::Occupancy;
 pub(crate) use rules::Group;
 

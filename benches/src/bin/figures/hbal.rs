@@ -21,11 +21,11 @@ use whimbrel_benches::{
 };
 use whimbrel_core::{
     Domain, Goal, HostId, Predictor,
-    predict::{MigrationRequest, PredictError, Prediction, Quantiles},
+    predict::{MigrationRequest, PredictError, Prediction},
     units::{Share, Span},
 };
 
-use crate::figure::Found;
+use crate::{figure::Found, planner::lasting};
 
 const HOSTS: usize = 20;
 const VMS: usize = 500;
@@ -41,16 +41,7 @@ struct Second;
 
 impl Predictor for Second {
     fn predict(&self, request: &MigrationRequest<'_>) -> Result<Prediction, PredictError> {
-        Ok(Prediction {
-            model: "a second".to_owned(),
-            converges: Share::ONE,
-            total_time: Quantiles::from_array([Span::from_seconds(1); 7]),
-            transferred: Quantiles::from_array([request.domain.memory; 7]),
-            downtime: Quantiles::from_array([Span::ZERO; 7]),
-            impact: None,
-            stall: None,
-            caveats: Vec::new(),
-        })
+        Ok(lasting(Span::from_seconds(1), request))
     }
 }
 

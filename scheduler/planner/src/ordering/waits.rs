@@ -43,10 +43,11 @@ impl Waits {
         let departures = self.departures(view, step, moves);
         let mut after = departures.clone();
         if !departures.is_empty() {
-            let mates =
-                moves.iter().enumerate().filter(|(_, one)| mates(view, step.vm, one.step.vm));
-            let mates = mates.map(|(index, _)| index).filter(|_| ruled(view, step.vm));
-            let mut met: Vec<usize> = self.came[step.to].iter().copied().chain(mates).collect();
+            let begun = if ruled(view, step.vm) { moves } else { &[] };
+            let begun = begun.iter().enumerate();
+            let of_mates = begun.filter(|(_, one)| mates(view, step.vm, one.step.vm));
+            let of_mates = of_mates.map(|(index, _)| index);
+            let mut met: Vec<usize> = self.came[step.to].iter().copied().chain(of_mates).collect();
             met.sort_unstable();
             met.dedup();
             for arrival in met {
@@ -69,8 +70,12 @@ impl Waits {
     /// As few of the moves that have left the target as must have, so that `step` fits.
     fn departures(&mut self, view: &View<'_>, step: &Step, moves: &[Scheduled]) -> Vec<usize> {
         let fits = |ever: &Occupancy| ever.takes(view, step.vm, step.to);
-        let elsewhere = self.gone.iter().enumerate().filter(|(host, _)| *host != step.to);
-        let elsewhere = elsewhere.filter(|_| ruled(view, step.vm)).flat_map(|(_, gone)| gone);
+        if fits(&self.ever) {
+            return Vec::new();
+        }
+        let all = if ruled(view, step.vm) { self.gone.as_slice() } else { &[] };
+        let elsewhere = all.iter().enumerate().filter(|(host, _)| *host != step.to);
+        let elsewhere = elsewhere.flat_map(|(_, gone)| gone);
         let elsewhere = elsewhere.filter(|&&gone| mates(view, step.vm, moves[gone].step.vm));
         let candidates: Vec<usize> = self.gone[step.to].iter().chain(elsewhere).copied().collect();
         let mut taken = Vec::new();

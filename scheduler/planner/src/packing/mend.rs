@@ -109,14 +109,14 @@ pub(crate) fn keep(
     if after.no_worse(before) {
         return Ok((decision, remark(after)));
     }
-    // Who is to be on given hosts is nobody to be moved about.
-    let fixed = matches!(goal, Goal::Restore { .. });
+    // Who is to be on given hosts is nobody to be moved about, and evenness is not worth more.
+    let fixed = matches!(goal, Goal::Restore { .. } | Goal::Even);
     if let Some((mended, after)) = mended(context, &scope, &decision, &off).filter(|_| !fixed)
         && after.no_worse(before)
     {
         return Ok((mended, remark(after)));
     }
-    if matches!(goal, Goal::Balance) {
+    if matches!(goal, Goal::Balance | Goal::Even) {
         return Ok((Decision::stay(context), remark(before)));
     }
     let (before, after) = (before.all, after.all);

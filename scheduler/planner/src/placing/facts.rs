@@ -4,12 +4,14 @@
 //! Machines that need one NUMA node are put on nodes the largest first, each on the fullest that
 //! holds it; where that fails the host is taken to be full, although another order might fit.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use whimbrel_core::{
-    cluster::{Lack, Needs, NumaNode, Offers},
+    cluster::{Lack, Needs, Offers},
     units::Bytes,
 };
+
+use crate::view::nodes_hold;
 
 /// What a host that offers `offers`, of which `held` hold some, lacks for `needs`.
 pub(super) fn lack<'a>(
@@ -32,17 +34,6 @@ pub(super) fn lack<'a>(
     }
     let bound = needs.iter().any(|one| one.one_node.is_some());
     let nodes = || all().filter_map(|one| one.one_node).collect();
-    (bound && !offers.numa.is_empty() && !has_nodes(offers.numa.clone(), nodes()))
+    (bound && !offers.numa.is_empty() && !nodes_hold(offers.numa.clone(), nodes()))
         .then_some(Lack::Numa)
-}
-
-fn has_nodes(mut free: Vec<NumaNode>, mut guests: Vec<NumaNode>) -> bool {
-    guests.sort_unstable_by_key(|guest| Reverse((guest.memory, guest.cpus)));
-    guests.into_iter().all(|guest| {
-        let fullest = free.iter_mut().filter(|node| node.holds(guest));
-        let Some(node) = fullest.min_by_key(|node| node.memory) else { return false };
-        node.memory = node.memory.saturating_sub(guest.memory);
-        node.cpus = node.cpus.saturating_sub(guest.cpus);
-        true
-    })
 }

@@ -98,15 +98,19 @@ impl Equipment {
 
     /// Whether everybody on `host` who needs a NUMA node has one, and so would `more`.
     pub(super) fn has_node(&self, view: &View<'_>, host: usize, more: Option<NumaNode>) -> bool {
-        let mut free = view.hosts[host].host.offers.numa.clone();
-        let mut guests: Vec<NumaNode> = self.bound[host].iter().copied().chain(more).collect();
-        guests.sort_unstable_by_key(|guest| Reverse((guest.memory, guest.cpus)));
-        guests.into_iter().all(|guest| {
-            let fullest = free.iter_mut().filter(|node| node.holds(guest));
-            let Some(node) = fullest.min_by_key(|node| node.memory) else { return false };
-            node.memory = node.memory.saturating_sub(guest.memory);
-            node.cpus = node.cpus.saturating_sub(guest.cpus);
-            true
-        })
+        let guests = self.bound[host].iter().copied().chain(more).collect();
+        nodes_hold(view.hosts[host].host.offers.numa.clone(), guests)
     }
+}
+
+/// Whether each of `guests` finds a node in `free`.
+pub(crate) fn nodes_hold(mut free: Vec<NumaNode>, mut guests: Vec<NumaNode>) -> bool {
+    guests.sort_unstable_by_key(|guest| Reverse((guest.memory, guest.cpus)));
+    guests.into_iter().all(|guest| {
+        let fullest = free.iter_mut().filter(|node| node.holds(guest));
+        let Some(node) = fullest.min_by_key(|node| node.memory) else { return false };
+        node.memory = node.memory.saturating_sub(guest.memory);
+        node.cpus = node.cpus.saturating_sub(guest.cpus);
+        true
+    })
 }

@@ -83,6 +83,7 @@ fn some_goal() -> impl Strategy<Value = Goal> {
         Just(drain("h0")),
         Just(drain("h3")),
         Just(Goal::Powersave),
+        Just(Goal::Even),
         Just(unasked),
         wanted
     ]
