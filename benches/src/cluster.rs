@@ -127,6 +127,7 @@ impl Cluster {
                 from: domain.host.clone(),
                 to: hosts[to].clone(),
                 after,
+                alone: false,
                 begins: Span::ZERO,
                 timeout: Span::from_seconds(600),
                 reason: Reason::HostDrained,
@@ -147,7 +148,7 @@ impl Cluster {
             terms: Vec::new(),
             remarks: Vec::new(),
         };
-        let at_once = AtOnce { per_host: 2, total: u32::MAX };
+        let at_once = AtOnce::new(2, u32::MAX);
         Ok(Plan::seal(Self::drain(), parent, report, (at_once, moves), Vec::new()))
     }
 }

@@ -125,16 +125,20 @@ impl<'a> Replay<'a> {
 
     /// The plan may not run more moves at one time than the policy lets it.
     fn at_once(&mut self, plan: &Plan) {
-        let limits = &self.policy.limits;
-        let (count, limit) = (plan.at_once.per_host, limits.migrations_per_host);
-        if count > limit {
+        let (planned, allowed) = (plan.at_once, self.policy.limits.at_once());
+        let at_host = [
+            (planned.per_host, allowed.per_host),
+            (planned.leaving(), allowed.leaving()),
+            (planned.entering(), allowed.entering()),
+        ];
+        if let Some((count, limit)) = at_host.into_iter().find(|(count, limit)| count > limit) {
             self.note("plan", Problem::TooManyAtHost { count, limit });
         }
-        let (count, limit) = (plan.at_once.total, limits.migrations_total);
+        let (count, limit) = (planned.total, allowed.total);
         if count > limit {
             self.note("plan", Problem::TooManyAtOnce { count, limit });
         }
-        if count == 0 || plan.at_once.per_host == 0 {
+        if [count, planned.per_host, planned.leaving(), planned.entering()].contains(&0) {
             self.note("plan", Problem::NoneAtOnce);
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! A plan is a value. Planning changes nothing; execution chooses nothing: every setting and
 //! time-out is in here. Moves stream: in the plan's order each begins as soon as the moves that it
-//! waits for have arrived and both of its hosts have a slot free. It names the snapshot and the policy that it was made from by digest, and
-//! carries a digest of itself, so that an edited plan is refused.
+//! waits for have arrived and both of its hosts have a slot free. It names the snapshot and the
+//! policy that it was made from by digest, and carries a digest of itself, so that an edited plan
+//! is refused.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -21,11 +22,13 @@ use crate::{
 mod flavour;
 mod reason;
 mod remark;
+mod slots;
 mod timing;
 
 pub use flavour::{Flavour, FlavourError};
 pub use reason::{Reason, Term};
 pub use remark::{Exposed, Late, Remark};
+pub use slots::{AtOnce, Full, Slots, Takes};
 
 /// The plan format that this version writes and reads.
 pub const FORMAT: u32 = 2;
@@ -146,16 +149,6 @@ pub struct PlanReport {
     pub remarks: Vec<Remark>,
 }
 
-/// How many moves of a plan may run at one time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AtOnce {
-    /// That leave or enter one host.
-    pub per_host: u32,
-    /// In the cluster.
-    pub total: u32,
-}
-
 /// One VM from one host to another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,6 +165,10 @@ pub struct Move {
     /// begins: they make the room that it takes. Ascending, each before its own place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<u32>,
+    /// Whether no other migration touches either of its hosts while it runs: it dirties memory so
+    /// fast that sharing the link would cost more than it saves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// When it is expected to begin, counted from the plan's begin; nothing waits for this time.
     pub begins: Span,
     /// Given up after this, and cancelled while that is possible.
@@ -214,6 +211,13 @@ pub enum PlanError {
         /// Of the content.
         computed: String,
     },
+}
+
+impl Move {
+    /// What it takes of the slots of its hosts.
+    pub fn takes(&self) -> Takes<'_, HostId> {
+        Takes { from: &self.from, to: &self.to, alone: self.alone }
+    }
 }
 
 impl Plan {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
+    plan::AtOnce,
     settings::{MULTIFD_WITH_POST_COPY, MigrationSettings, Mode, SettingsConflict, Transport},
     units::{BytesPerSecond, Share, Span},
 };
@@ -58,8 +59,17 @@ pub struct Limits {
     pub cpu_overcommit: f64,
     /// Most moves in one plan. Range 1..=100000.
     pub moves_max: u32,
-    /// Most migrations at one time that leave or enter one host. Range 1..=64.
+    /// Most migrations at one time that leave or enter one host. A plan runs as many as end it
+    /// soonest by its predictions, and no more than this. Range 1..=64.
     pub migrations_per_host: u32,
+    /// Most migrations at one time that leave one host. Range 1..=64; absent for as many as may
+    /// touch it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrations_out_of_host: Option<u32>,
+    /// Most migrations at one time that enter one host. Range 1..=64; absent for as many as may
+    /// touch it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrations_into_host: Option<u32>,
     /// Most migrations at one time in the cluster. Range 1..=1024.
     pub migrations_total: u32,
     /// A snapshot older than this makes no plan and a plan from it is not applied.
@@ -178,6 +188,8 @@ impl Default for Limits {
             // Several migrations on one link do not shorten an evacuation (a Ceph cloud took 206,
             // 253, 268 and 269 s for twelve machines at 1, 2, 3 and 4 at a time).
             migrations_per_host: 1,
+            migrations_out_of_host: None,
+            migrations_into_host: None,
             migrations_total: 4,
             snapshot_age_max: Span::from_seconds(600),
             path_bandwidth: BytesPerSecond::mib(100),
@@ -203,6 +215,18 @@ impl Default for Balance {
     }
 }
 
+impl Limits {
+    /// How many migrations may run at one time.
+    pub fn at_once(&self) -> AtOnce {
+        AtOnce {
+            per_host: self.migrations_per_host,
+            total: self.migrations_total,
+            out_of_host: self.migrations_out_of_host,
+            into_host: self.migrations_into_host,
+        }
+    }
+}
+
 impl Policy {
     /// Whether every number is in its documented range, and the newest QEMU would take the
     /// migration settings.
@@ -213,13 +237,13 @@ impl Policy {
         let (limits, balance) = (&self.limits, &self.balance);
         in_range("limits.cpu_overcommit", limits.cpu_overcommit, 0.1, 100.0, "0.1 to 100")?;
         in_range("limits.moves_max", limits.moves_max.into(), 1.0, 1e5, "1 to 100000")?;
-        in_range(
-            "limits.migrations_per_host",
-            limits.migrations_per_host.into(),
-            1.0,
-            64.0,
-            "1 to 64",
-        )?;
+        for (key, count) in [
+            ("limits.migrations_per_host", Some(limits.migrations_per_host)),
+            ("limits.migrations_out_of_host", limits.migrations_out_of_host),
+            ("limits.migrations_into_host", limits.migrations_into_host),
+        ] {
+            in_range(key, count.unwrap_or(1).into(), 1.0, 64.0, "1 to 64")?;
+        }
         in_range(
             "limits.migrations_total",
             limits.migrations_total.into(),

@@ -13,10 +13,13 @@
 //! Never here: a choice of target or setting (the plan made it), a retry under other settings, a
 //! clock other than [`Cluster::now`], or any act that destroys a domain.
 
+use std::collections::BTreeSet;
+
 use whimbrel_core::{
     Cluster, Plan, Snapshot,
     ids::{HostId, VmId},
     migration::MoveState,
+    plan::Slots,
     ports::{Entry, Journal, JournalError, Order, Record},
     units::{Share, Span, Timestamp},
 };
@@ -25,7 +28,6 @@ mod admit;
 mod judge;
 mod recover;
 mod run;
-mod slots;
 mod view;
 
 #[cfg(test)]
@@ -37,7 +39,6 @@ pub use view::{Execution, MoveView};
 
 use judge::Verdict;
 use run::{Before, MoveRun};
-use slots::Slots;
 
 /// A cancellation that shows no effect is asked for again after this.
 const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
@@ -296,26 +297,35 @@ impl Engine {
         journal: &mut dyn Journal,
     ) -> Result<(), JournalError> {
         let (turn, freshness) = (self.last_progress(), self.settings.freshness);
-        let ahead = Slots::ahead(&self.runs);
-        let mut taken = Slots::taken(&self.runs);
-        let at_once = self.plan.at_once;
+        let ahead = self.slots_of(|run| !run.state.is_final() && !run.alone);
+        let mut taken = self.slots_of(|run| run.state.is_under_way());
+        let mut held: BTreeSet<HostId> = BTreeSet::new();
         for index in 0..self.runs.len() {
             let run = &self.runs[index];
+            let hosts = [&run.order.from, &run.order.to];
             if run.state != MoveState::Planned
-                || !taken.one_free(&run.order, at_once)
+                || hosts.iter().any(|host| held.contains(*host))
                 || !self.room_is_made(index)
             {
                 continue;
             }
+            if taken.lacks(run.takes()).is_some() {
+                // Whoever goes alone would else never find its hosts free.
+                if run.alone {
+                    held.extend(hosts.into_iter().cloned());
+                }
+                continue;
+            }
             let coming = self.on_its_way(&run.order.to);
-            let shared = ahead.most(&run.order).min(at_once.per_host).min(at_once.total);
+            let sharing = ahead.most(run.takes()).min(self.plan.at_once.sharing_max());
+            let shared = if run.alone { 1 } else { sharing };
             let run = &mut self.runs[index];
             match admit::admit(&run.order, snapshot, coming, &self.settings) {
                 Ok(domain) => {
                     let before = Before::of(domain, &run.order.to, shared, snapshot);
                     run.begin(before, now, cluster, journal)?;
                     if run.state.is_under_way() {
-                        taken.take(&run.order);
+                        taken.take(run.takes());
                     }
                 }
                 // Not its fault and perhaps not for long: it is looked at again next tick, until
@@ -329,6 +339,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// What the moves that `counts` names take of the slots.
+    fn slots_of(&self, counts: impl Fn(&MoveRun) -> bool) -> Slots<HostId> {
+        let mut slots = Slots::new(self.plan.at_once);
+        for run in self.runs.iter().filter(|run| counts(run)) {
+            slots.take(run.takes());
+        }
+        slots
     }
 
     /// Whether everything that the move at `index` waits for has arrived.

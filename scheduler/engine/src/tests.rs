@@ -170,6 +170,7 @@ fn one_move(mode: Mode, name: &str, to: &str) -> Move {
         from: host("h1"),
         to: host(to),
         after: Vec::new(),
+        alone: false,
         begins: Span::ZERO,
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,
@@ -210,7 +211,7 @@ fn plan_in(mode: Mode) -> Plan {
     };
     let second = Move { after: vec![0], ..one_move(mode, "b", "h3") };
     let moves = vec![one_move(mode, "a", "h2"), second];
-    let at_once = AtOnce { per_host: 2, total: 2 };
+    let at_once = AtOnce::new(2, 2);
     Plan::seal(Goal::drain(host("h1")), parent, report, (at_once, moves), Vec::new())
 }
 

@@ -10,7 +10,7 @@ use whimbrel_core::plan::{Goal, Plan, Reason, Stay};
 
 use crate::{
     PlanFailure, PlanRequest,
-    ordering::{self, Step},
+    ordering::{self, Order, Step},
     report,
     scope::Context,
     search::Decision,
@@ -26,7 +26,7 @@ pub fn do_nothing(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
     study(request, |context| {
         let found_by = "do nothing".to_owned();
         let place = context.view.present();
-        let decision = Decision { place, moves: Vec::new(), found_by, gap: None };
+        let decision = Decision { place, order: Order::none(context), found_by, gap: None };
         report::seal(request, context, decision, Vec::new(), |_| Reason::WellPlaced)
     })
 }
@@ -50,7 +50,7 @@ pub fn greedy_by_load(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         let Script { now: end, steps, stays, .. } = script;
         let decision = Decision {
             place: end.place.clone(),
-            moves: ordering::one_by_one(context, steps),
+            order: ordering::one_by_one(context, steps),
             found_by: "greedy by load".to_owned(),
             gap: None,
         };

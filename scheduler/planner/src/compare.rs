@@ -28,7 +28,7 @@ use crate::{
 /// - `utilisation_max_share` and `utilisation_deviation_share`: CPU demand by capacity of the
 ///   hosts that are up, the largest and the standard deviation; 1 is full;
 /// - `moves`: migrations; `migration_seconds` and `migration_bytes`: predicted medians, added up
-///   over all of them, with the path shared as far as the policy allows;
+///   over all of them, with the path shared as the plan does, or else not shared;
 /// - `preferences_guest_seconds`, where the policy has preferences: what those not met cost.
 ///
 /// # Errors
@@ -50,27 +50,27 @@ pub fn evaluate(
                 known: index.keys().map(|id| id.as_str()).collect::<Vec<_>>().join(", "),
             })?;
         }
-        let steps: Vec<Step> = place
+        let steps: Vec<(Step, u32)> = place
             .iter()
             .enumerate()
             .map(|(vm, &to)| Step { vm, from: view.vms[vm].home, to, bounce: false })
             .filter(|step| step.from != step.to)
+            .map(|step| (step, 1))
             .collect();
         terms(context, &place, &steps)
     })
 }
 
-/// The terms of `place`, reached by `steps`.
+/// The terms of `place`, reached by `steps`, each with how many share its path.
 pub(crate) fn terms(
     context: &Context<'_>,
     place: &[usize],
-    steps: &[Step],
+    steps: &[(Step, u32)],
 ) -> Result<Vec<Term>, PlanFailure> {
     let view = context.view;
     let (mut cost, mut seconds, mut bytes) = (0.0, 0.0, 0.0);
-    for step in steps {
-        let sharing = context.costs.sharing_max();
-        let answer = context.costs.predict(step.vm, step.from, step.to, sharing);
+    for (step, sharing) in steps {
+        let answer = context.costs.expected(step.vm, (step.from, step.to), *sharing);
         let prediction = answer.as_ref().as_ref().map_err(Clone::clone)?;
         cost += context.costs.seconds(step.vm, prediction);
         seconds += prediction.total_time.p50.as_seconds_f64();

@@ -65,12 +65,6 @@ impl<'a> Costs<'a> {
         &self.classes
     }
 
-    /// Migrations that may share one path under the policy's limits.
-    pub(crate) fn sharing_max(&self) -> u32 {
-        let limits = &self.view.policy.limits;
-        limits.migrations_per_host.min(limits.migrations_total).max(1)
-    }
-
     /// What the path carries: the slower end, by what migrations achieved there lately.
     fn path_bandwidth(&self, from: usize, to: usize) -> BytesPerSecond {
         [from, to]
@@ -108,19 +102,19 @@ impl<'a> Costs<'a> {
     }
 
     /// The prediction for a move that was found possible, when `sharing` migrations share its path.
-    /// Where the predictor says that this would not end although the move was chosen under heavier
-    /// sharing, the answer that it was chosen by.
+    /// Where the predictor says that this would not end, the answer that the move was chosen by.
     pub(crate) fn expected(&self, vm: usize, path: (usize, usize), sharing: u32) -> Rc<Answer> {
         let answer = self.predict(vm, path.0, path.1, sharing);
         match &*answer {
             Ok(prediction) if prediction.likely_converges() => answer,
-            _ => self.predict(vm, path.0, path.1, self.sharing_max()),
+            _ => self.predict(vm, path.0, path.1, 1),
         }
     }
 
-    /// The price of moving `vm` when the path is shared as far as the policy allows.
+    /// The price of moving `vm` with the path to itself: a move that does not pay so never pays, and
+    /// paths are shared only where a plan ends sooner by it.
     pub(crate) fn price(&self, vm: usize, from: usize, to: usize) -> Price {
-        match &*self.predict(vm, from, to, self.sharing_max()) {
+        match &*self.predict(vm, from, to, 1) {
             Err(error) => Price::Unknown(error.clone()),
             Ok(prediction) if !prediction.likely_converges() => Price::Stalls {
                 converges: prediction.converges,
@@ -153,9 +147,10 @@ impl<'a> Costs<'a> {
             + balance.downtime_weight * prediction.downtime.p50.as_seconds_f64())
     }
 
-    /// Median total time of a move that can be made; `None` where it would stall.
-    pub(crate) fn duration(&self, vm: usize, from: usize, to: usize) -> Option<Span> {
-        match &*self.predict(vm, from, to, self.sharing_max()) {
+    /// Median total time of a move when `sharing` migrations share its path; `None` where it would
+    /// not end.
+    pub(crate) fn duration(&self, vm: usize, path: (usize, usize), sharing: u32) -> Option<Span> {
+        match &*self.predict(vm, path.0, path.1, sharing) {
             Ok(prediction) if prediction.likely_converges() => Some(prediction.total_time.p50),
             _ => None,
         }

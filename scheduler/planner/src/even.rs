@@ -15,7 +15,7 @@ use whimbrel_core::plan::{Plan, Reason, Stay, Term};
 
 use crate::{
     PlanFailure, PlanRequest, deadline,
-    ordering::{self, Order, Step},
+    ordering::{self, Step},
     packing, report,
     scope::{Context, Scope},
     search::{Decision, draft::Draft},
@@ -75,9 +75,9 @@ fn search<'a>(
     }
     let place = best.draft.now.place.clone();
     match ordering::order(context, &place, Some(&sequence), &BTreeSet::new()) {
-        Ok(Order { moves, .. }) => {
+        Ok(order) => {
             let found_by = "local search".to_owned();
-            Ok((Decision { place, moves, found_by, gap: None }, best))
+            Ok((Decision { place, order, found_by, gap: None }, best))
         }
         Err(stuck) => {
             let name = |&vm: &usize| context.view.vms[vm].domain.vm.clone();

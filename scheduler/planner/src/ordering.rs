@@ -4,7 +4,8 @@
 //! with the most work behind it on one of its hosts first: on a host that is emptied its longest
 //! moves, and of all hosts the one that has most left. A move counts at both ends while it runs.
 //! What a move waits for is said by name and not by time, so that the plan is safe however long
-//! moves really take (`waits`).
+//! moves really take (`waits`). How many run at one time is chosen by trying (`pace`): the fewest
+//! with which the plan ends as soon as with any number that the policy allows.
 //!
 //! Where moves wait for each other, those are tried first in a new run; if they still block each
 //! other, one passes over a third host that has room for it (a bounce). Where no host has, the
@@ -12,19 +13,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use whimbrel_core::units::Span;
+use whimbrel_core::{plan::AtOnce, units::Span};
 
 use crate::scope::Context;
 
 mod lanes;
+mod pace;
 mod stream;
 mod waits;
 
+use pace::Pace;
 pub(crate) use stream::Scheduled;
 use stream::{Stream, Verdict};
 
 /// Runs in which moves that blocked each other go first, before a bounce is tried.
 const REORDERINGS_MAX: u32 = 4;
+
+/// A plan that runs more moves at one time must end sooner by at least this part: each guest feels
+/// its own migration for longer when it shares the link.
+const SOONER_MIN: f64 = 0.02;
 
 /// One migration of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +49,25 @@ pub(crate) struct Order {
     pub(crate) moves: Vec<Scheduled>,
     /// VMs that wait for each other unless one of them bounces; empty where none has to.
     pub(crate) waiting: Vec<usize>,
+    /// How many of them may run at one time.
+    pub(crate) at_once: AtOnce,
+}
+
+impl Order {
+    /// Nothing moves.
+    pub(crate) fn none(context: &Context<'_>) -> Self {
+        let at_once = context.view.policy.limits.at_once();
+        Self { moves: Vec::new(), waiting: Vec::new(), at_once }
+    }
+
+    /// When the last one is expected to have ended.
+    pub(crate) fn ends(&self) -> Span {
+        self.moves.iter().map(|one| one.ends).max().unwrap_or_default()
+    }
+
+    fn bounces(&self) -> usize {
+        self.moves.iter().filter(|one| one.step.bounce).count()
+    }
 }
 
 /// Moves that lead from the present placement to `place`.
@@ -57,11 +83,49 @@ pub(crate) fn order(
     sequence: Option<&[usize]>,
     avoid: &BTreeSet<usize>,
 ) -> Result<Order, Vec<usize>> {
-    let direct = |moves| Order { moves, waiting: Vec::new() };
+    let steps = steps_to(context, place);
+    let mut found: Vec<Order> = Vec::new();
+    let mut stuck = Vec::new();
+    for pace in pace::paces(context, &steps) {
+        let soonest = found.iter().map(Order::ends).min();
+        if soonest.is_some_and(|soonest| pace.bound(context, &steps) > soonest) {
+            continue;
+        }
+        match at_pace(context, &pace, (&steps, sequence), avoid) {
+            Ok(order) => found.push(order),
+            Err(waiting) => stuck = waiting,
+        }
+    }
+    let bounces = found.iter().map(Order::bounces).min().ok_or(stuck)?;
+    found.retain(|order| order.bounces() == bounces);
+    let soonest = found.iter().map(Order::ends).min().unwrap_or_default().as_seconds_f64();
+    let good = |order: &Order| order.ends().as_seconds_f64() * (1.0 - SOONER_MIN) <= soonest;
+    found.into_iter().find(good).ok_or_else(Vec::new)
+}
+
+/// Direct moves from the present placement to `place`.
+fn steps_to(context: &Context<'_>, place: &[usize]) -> Vec<Step> {
+    let homes = context.start.place.iter().enumerate().zip(place);
+    homes
+        .map(|((vm, &from), &to)| Step { vm, from, to, bounce: false })
+        .filter(|step| step.from != step.to)
+        .collect()
+}
+
+/// The moves at one pace; see [`order`].
+fn at_pace(
+    context: &Context<'_>,
+    pace: &Pace,
+    (steps, sequence): (&[Step], Option<&[usize]>),
+    avoid: &BTreeSet<usize>,
+) -> Result<Order, Vec<usize>> {
+    let at_once = pace.at_once;
+    let direct = |moves| Order { moves, waiting: Vec::new(), at_once };
+    let run = |first: &BTreeSet<usize>| Run::new(context, pace, steps, first);
     let mut first: BTreeSet<usize> = BTreeSet::new();
     let mut waiting = Vec::new();
     for _ in 0..REORDERINGS_MAX {
-        match Run::new(context, place, &first).finished(|_| None) {
+        match run(&first).finished(|_| None) {
             Ok(moves) => return Ok(direct(moves)),
             Err(stuck) => waiting = stuck,
         }
@@ -71,32 +135,33 @@ pub(crate) fn order(
         first.extend(&waiting);
     }
     if let Some(sequence) = sequence
-        && let Ok(moves) = Run::new(context, place, &first).in_sequence(sequence)
+        && let Ok(moves) = run(&first).in_sequence(sequence)
     {
         return Ok(direct(moves));
     }
-    let moves = Run::new(context, place, &BTreeSet::new())
-        .finished(|run: &mut Run<'_>| run.bounce(avoid))?;
-    Ok(Order { moves, waiting })
+    let moves = run(&BTreeSet::new()).finished(|run: &mut Run<'_>| run.bounce(avoid))?;
+    Ok(Order { moves, waiting, at_once })
 }
 
 /// `steps` one after the other, each only once the one before has arrived.
-pub(crate) fn one_by_one(context: &Context<'_>, steps: Vec<Step>) -> Vec<Scheduled> {
+pub(crate) fn one_by_one(context: &Context<'_>, steps: Vec<Step>) -> Order {
     let mut clock = Span::ZERO;
     let mut moves: Vec<Scheduled> = Vec::with_capacity(steps.len());
     for step in steps {
         let after = u32::try_from(moves.len()).ok().and_then(|place| place.checked_sub(1));
-        let ends = clock + duration(context, &step);
+        let lasts = context.costs.duration(step.vm, (step.from, step.to), 1).unwrap_or_default();
+        let ends = clock + lasts;
         let after = after.into_iter().collect();
-        moves.push(Scheduled { step, after, begins: clock, ends, sharing: 1 });
+        moves.push(Scheduled { step, after, begins: clock, ends, sharing: 1, alone: false });
         clock = ends;
     }
-    moves
+    Order { moves, ..Order::none(context) }
 }
 
 /// A walk through the plan.
 struct Run<'a> {
     context: &'a Context<'a>,
+    pace: &'a Pace,
     stream: Stream<'a>,
     /// Moves that are left, by their place in the order in which they are tried.
     left: BTreeMap<usize, Step>,
@@ -108,17 +173,16 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(context: &'a Context<'a>, place: &[usize], first: &BTreeSet<usize>) -> Self {
-        let steps: Vec<Step> = place
-            .iter()
-            .enumerate()
-            .map(|(vm, &to)| Step { vm, from: context.start.place[vm], to, bounce: false })
-            .filter(|step| step.from != step.to)
-            .collect();
-        let stream = Stream::new(context, &steps);
+    fn new(
+        context: &'a Context<'a>,
+        pace: &'a Pace,
+        steps: &[Step],
+        first: &BTreeSet<usize>,
+    ) -> Self {
+        let stream = Stream::new(context, pace, steps);
         let mut ranked: Vec<(bool, std::cmp::Reverse<Span>, usize, Step)> = steps
             .iter()
-            .zip(work_behind(context, &steps))
+            .zip(work_behind(context, pace, steps))
             .map(|(step, work)| {
                 (!first.contains(&step.vm), std::cmp::Reverse(work), step.vm, *step)
             })
@@ -128,7 +192,7 @@ impl<'a> Run<'a> {
             ranked.into_iter().map(|(.., step)| step).enumerate().collect();
         let ready = left.keys().copied().collect();
         let blocked = vec![Vec::new(); context.view.hosts.len()];
-        Self { context, stream, left, ready, blocked, bounced: BTreeSet::new() }
+        Self { context, pace, stream, left, ready, blocked, bounced: BTreeSet::new() }
     }
 
     /// Walks to the end; where all that is left waits for each other, `way_out` may find a bounce.
@@ -175,6 +239,7 @@ impl<'a> Run<'a> {
     /// Looks at every blocked move again, once nothing runs any more: a rule may have been waiting
     /// for a change on another host. Whether one of them can begin.
     fn wake_all(&mut self) -> bool {
+        self.stream.release_held();
         for blocked in &mut self.blocked {
             self.ready.extend(blocked.drain(..));
         }
@@ -214,11 +279,8 @@ impl<'a> Run<'a> {
                 if avoid.contains(&via) || !now.takes(view, step.vm, via) {
                     continue;
                 }
-                let costs = self.context.costs;
-                let legs = (
-                    costs.duration(step.vm, step.from, via),
-                    costs.duration(step.vm, via, step.to),
-                );
+                let lasts = |from, to| self.pace.lasts(self.context, &Step { from, to, ..*step });
+                let legs = (lasts(step.from, via), lasts(via, step.to));
                 let (Some(there), Some(on)) = legs else { continue };
                 let longer = best.as_ref().is_some_and(|(least, _)| there + on >= *least);
                 if !longer && self.frees(step.vm, via) {
@@ -246,8 +308,9 @@ impl<'a> Run<'a> {
 
 /// For each step the time that its source or its target, whichever is more, is busy from it on,
 /// when the longest of its moves go first: the longest way to the end leads through there.
-fn work_behind(context: &Context<'_>, steps: &[Step]) -> Vec<Span> {
-    let lasting: Vec<Span> = steps.iter().map(|step| duration(context, step)).collect();
+fn work_behind(context: &Context<'_>, pace: &Pace, steps: &[Step]) -> Vec<Span> {
+    let lasting: Vec<Span> =
+        steps.iter().map(|step| pace.lasts(context, step).unwrap_or_default()).collect();
     let mut shortest_first: Vec<usize> = (0..steps.len()).collect();
     shortest_first.sort_by_key(|&index| (lasting[index], std::cmp::Reverse(steps[index].vm)));
     let hosts = context.view.hosts.len();
@@ -260,8 +323,4 @@ fn work_behind(context: &Context<'_>, steps: &[Step]) -> Vec<Span> {
         work[index] = leaving[step.from].max(coming[step.to]);
     }
     work
-}
-
-fn duration(context: &Context<'_>, step: &Step) -> Span {
-    context.costs.duration(step.vm, step.from, step.to).unwrap_or_default()
 }

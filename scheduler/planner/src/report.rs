@@ -4,7 +4,7 @@
 
 use whimbrel_core::{
     digest::Digest,
-    plan::{AtOnce, Goal, Move, Parent, Plan, PlanReport, Reason, Stay},
+    plan::{Goal, Move, Parent, Plan, PlanReport, Reason, Stay},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     compare::terms,
     even,
     options::{self, Offer},
-    ordering::{Scheduled, Step},
+    ordering::{Order, Scheduled, Step},
     rest,
     scope::{Context, scattered, scattered_now},
     search::Decision,
@@ -27,8 +27,8 @@ pub(crate) fn seal(
     stays: Vec<Stay>,
     reason: impl Fn(&Step) -> Reason,
 ) -> Result<Plan, PlanFailure> {
-    let Decision { place, moves: scheduled, found_by, gap } = decision;
-    let steps: Vec<Step> = scheduled.iter().map(|one| one.step).collect();
+    let Decision { place, order: Order { moves: scheduled, at_once, .. }, found_by, gap } = decision;
+    let steps: Vec<(Step, u32)> = scheduled.iter().map(|one| (one.step, one.sharing)).collect();
     let mut terms = terms(context, &place, &steps)?;
     if request.goal == Goal::Even {
         terms.extend(even::terms(context, &place));
@@ -42,8 +42,6 @@ pub(crate) fn seal(
         .collect::<Result<Vec<Move>, PlanFailure>>()?;
     let ends = moves.iter().map(|one| one.begins + one.predicted.total_time.p50);
     let makespan = ends.max().unwrap_or_default();
-    let limits = &request.policy.limits;
-    let at_once = AtOnce { per_host: limits.migrations_per_host, total: limits.migrations_total };
     let parent = Parent {
         snapshot: Digest::of(request.snapshot),
         snapshot_taken_at: request.snapshot.taken_at,
@@ -60,7 +58,7 @@ fn one_move(
     reason: Reason,
 ) -> Result<Move, PlanFailure> {
     let view = context.view;
-    let Scheduled { step, after, begins, sharing, .. } = scheduled;
+    let Scheduled { step, after, begins, sharing, alone, .. } = scheduled;
     let domain = view.vms[step.vm].domain;
     let expected = context.costs.expected(step.vm, (step.from, step.to), sharing);
     let predicted = (*expected).clone()?;
@@ -70,6 +68,7 @@ fn one_move(
         from: view.hosts[step.from].id.clone(),
         to: view.hosts[step.to].id.clone(),
         after,
+        alone,
         begins,
         timeout: predicted.timeout(),
         reason,
@@ -126,7 +125,7 @@ pub(crate) fn relieves(context: &Context<'_>, end: &Occupancy, vm: usize) -> Rea
     let (home, to) = (view.vms[vm].home, end.place[vm]);
     // What its going home would cost is what its leaving gained.
     let gain_seconds = context.contention.change(view, end, vm, home);
-    let answer = context.costs.predict(vm, home, to, context.costs.sharing_max());
+    let answer = context.costs.predict(vm, home, to, 1);
     let cost_seconds =
         answer.as_ref().as_ref().map_or(0.0, |prediction| context.costs.seconds(vm, prediction));
     Reason::Relieves { host: view.hosts[home].id.clone(), gain_seconds, cost_seconds }

@@ -74,5 +74,5 @@ pub(crate) fn decide(
     let order = ordering::order(context, &place, None, &BTreeSet::new()).map_err(|stuck| {
         PlanFailure::Unreachable(stuck.iter().map(|&vm| view.vms[vm].domain.vm.clone()).collect())
     })?;
-    Ok(Decision { place, moves: order.moves, found_by: "as asked".to_owned(), gap: None })
+    Ok(Decision { place, order, found_by: "as asked".to_owned(), gap: None })
 }

@@ -40,7 +40,7 @@ const CUTS_MAX: usize = 2;
 /// A placement with its moves.
 pub(crate) struct Decision {
     pub(crate) place: Vec<usize>,
-    pub(crate) moves: Vec<Scheduled>,
+    pub(crate) order: Order,
     pub(crate) found_by: String,
     pub(crate) gap: Option<f64>,
 }
@@ -49,7 +49,7 @@ impl Decision {
     /// Nothing moves, because the goal is met.
     pub(crate) fn stay(context: &Context<'_>) -> Self {
         let found_by = "present placement".to_owned();
-        Self { place: context.view.present(), moves: Vec::new(), found_by, gap: Some(0.0) }
+        Self { place: context.view.present(), order: Order::none(context), found_by, gap: Some(0.0) }
     }
 }
 
@@ -166,7 +166,7 @@ fn polish(context: &Context<'_>, scope: &Scope, place: &[usize]) -> Vec<usize> {
 /// A placement with the way to it and what both cost together.
 struct Route {
     place: Vec<usize>,
-    moves: Vec<Scheduled>,
+    order: Order,
     value: f64,
 }
 
@@ -174,11 +174,11 @@ impl Route {
     fn new(context: &Context<'_>, scope: &Scope, place: Vec<usize>, order: Order) -> Self {
         let value = context.objective(scope, &place)
             + scope.price_factor * detour_seconds(context, &place, &order.moves);
-        Self { place, moves: order.moves, value }
+        Self { place, order, value }
     }
 
     fn decision(self, found_by: String, gap: Option<f64>) -> Decision {
-        Decision { place: self.place, moves: self.moves, found_by, gap }
+        Decision { place: self.place, order: self.order, found_by, gap }
     }
 }
 

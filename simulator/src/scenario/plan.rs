@@ -36,6 +36,9 @@ pub struct ScenarioMove {
     /// Places in the list, counted from 0, of the moves that must have arrived before it begins.
     #[serde(default)]
     pub after: Vec<u32>,
+    /// Whether no other migration touches its hosts while it runs.
+    #[serde(default)]
+    pub alone: bool,
     /// Given up after this.
     #[serde(default = "one_minute")]
     pub timeout: Span,
@@ -46,7 +49,7 @@ pub struct ScenarioMove {
 }
 
 /// What a scenario lists is begun as it says, whatever its policy lets plans do.
-const AT_ONCE: AtOnce = AtOnce { per_host: u32::MAX, total: u32::MAX };
+const AT_ONCE: AtOnce = AtOnce::new(u32::MAX, u32::MAX);
 
 fn one_minute() -> Span {
     Span::from_seconds(60)
@@ -87,6 +90,7 @@ impl Scenario {
             from: from.clone(),
             to: one.to.clone(),
             after: one.after.clone(),
+            alone: one.alone,
             begins: Span::ZERO,
             timeout: one.timeout,
             reason: Reason::WellPlaced,

@@ -74,7 +74,7 @@ pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Result<Plan, String
         moves.push(one);
     }
     let parent = Parent { snapshot_taken_at: snapshot.taken_at, ..empty_plan().parent };
-    let schedule = (AtOnce { per_host: 1, total: 1 }, moves);
+    let schedule = (AtOnce::new(1, 1), moves);
     Ok(Plan::seal(goal.clone(), parent, empty_plan().report, schedule, Vec::new()))
 }
 

@@ -221,6 +221,7 @@ fn single_move(
         from: domain.host.clone(),
         to: to.clone(),
         after: Vec::new(),
+        alone: false,
         begins: Span::ZERO,
         // Long enough to see that a migration stalls, short enough to record many.
         timeout: Span::from_seconds(40),
@@ -236,7 +237,7 @@ fn single_move(
         remarks: Vec::new(),
     };
     let goal = Goal::drain(domain.host.clone());
-    let at_once = AtOnce { per_host: 1, total: 1 };
+    let at_once = AtOnce::new(1, 1);
     Ok(Plan::seal(goal, parent, report, (at_once, vec![one]), Vec::new()))
 }
 

@@ -12,26 +12,54 @@ impl Plan {
         // No slots at all stand for as many as there are moves.
         let limit = |most: u32| if (most as usize) < self.moves.len() { most as usize } else { 0 };
         let slots = |most: u32| vec![Span::ZERO; limit(most)];
-        let mut total = slots(self.at_once.total);
-        let mut at: BTreeMap<&HostId, Vec<Span>> = BTreeMap::new();
+        let at_once = &self.at_once;
+        let mut total = slots(at_once.total);
+        let mut at: BTreeMap<(&HostId, Way), Vec<Span>> = BTreeMap::new();
+        // Whoever goes alone needs all that touch the host before it gone, and keeps all after it.
+        let mut touched: BTreeMap<&HostId, Span> = BTreeMap::new();
+        let mut closed: BTreeMap<&HostId, Span> = BTreeMap::new();
         let mut ends: Vec<Span> = Vec::with_capacity(self.moves.len());
         for one in &self.moves {
             let before = one.after.iter().filter_map(|&place| ends.get(place as usize));
             let ready = before.max().copied().unwrap_or_default();
-            let hosts = [&one.from, &one.to];
+            let needs = [
+                ((&one.from, Way::Either), at_once.per_host),
+                ((&one.to, Way::Either), at_once.per_host),
+                ((&one.from, Way::Out), at_once.leaving()),
+                ((&one.to, Way::Into), at_once.entering()),
+            ];
             let mut free: Vec<Span> = vec![ready, earliest(&total)];
-            for host in hosts {
-                free.push(earliest(at.entry(host).or_insert_with(|| slots(self.at_once.per_host))));
+            for (key, most) in needs {
+                free.push(earliest(at.entry(key).or_insert_with(|| slots(most))));
+            }
+            for host in [&one.from, &one.to] {
+                let waits_for = if one.alone { &touched } else { &closed };
+                free.extend(waits_for.get(host));
             }
             let end = free.into_iter().max().unwrap_or_default() + lasts(one);
             take(&mut total, end);
-            for host in hosts {
-                at.entry(host).and_modify(|slots| take(slots, end));
+            for (key, _) in needs {
+                at.entry(key).and_modify(|slots| take(slots, end));
+            }
+            for host in [&one.from, &one.to] {
+                let last = touched.entry(host).or_default();
+                *last = end.max(*last);
+                if one.alone {
+                    closed.insert(host, end);
+                }
             }
             ends.push(end);
         }
         ends.into_iter().max().unwrap_or_default()
     }
+}
+
+/// Which migrations a slot of a host is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Either,
+    Out,
+    Into,
 }
 
 fn earliest(slots: &[Span]) -> Span {

@@ -36,7 +36,7 @@ fn independent(at_once: AtOnce) -> Plan {
 fn moves_that_wait_for_nobody_begin_as_slots_are_free() {
     for (per_host, total, begun) in [(2, 2, 2), (1, 2, 1), (2, 1, 1)] {
         let (mut world, mut journal) = (world(), Memory::default());
-        let plan = independent(AtOnce { per_host, total });
+        let plan = independent(AtOnce::new(per_host, total));
         let settings = EngineSettings::default();
         let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
         ticks(&mut engine, &mut world, &mut journal, 2);
@@ -49,9 +49,37 @@ fn moves_that_wait_for_nobody_begin_as_slots_are_free() {
 }
 
 #[test]
+fn a_move_that_goes_alone_shares_no_host_and_nobody_overtakes_it() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let Plan { goal, parent, report, .. } = plan();
+    let alone = Move { alone: true, ..one_move(Mode::PreCopy, "b", "h3") };
+    let moves = vec![
+        one_move(Mode::PreCopy, "a", "h2"),
+        alone,
+        one_move(Mode::PreCopy, "c", "h2"),
+    ];
+    let domain = world.domain("a").clone();
+    world.snapshot.domains.push(Domain { vm: vm("c"), uuid: "uuid-c".to_owned(), ..domain });
+    let plan = Plan::seal(goal, parent, report, (AtOnce::new(4, 4), moves), Vec::new());
+    let settings = EngineSettings::default();
+    let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
+    let planned = MoveState::Planned;
+    ticks(&mut engine, &mut world, &mut journal, 2);
+    assert_eq!(states(&engine), [MoveState::Accepted, planned, planned], "c would overtake b");
+    world.arrive("a", "h2");
+    world.call(0, CallState::Returned);
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine), [MoveState::Settled, MoveState::Accepted, planned]);
+    world.arrive("b", "h3");
+    world.call(1, CallState::Returned);
+    ticks(&mut engine, &mut world, &mut journal, 10);
+    assert_eq!(states(&engine), [MoveState::Settled, MoveState::Settled, MoveState::Accepted]);
+}
+
+#[test]
 fn a_failure_stops_only_those_that_wait_for_it() {
     let (mut world, mut journal) = (world(), Memory::default());
-    let plan = independent(AtOnce { per_host: 1, total: 1 });
+    let plan = independent(AtOnce::new(1, 1));
     let settings = EngineSettings::default();
     let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
     engine.tick(&mut world, &mut journal).unwrap();
@@ -63,7 +91,7 @@ fn a_failure_stops_only_those_that_wait_for_it() {
 #[test]
 fn nothing_more_begins_at_hosts_of_a_machine_that_is_lost() {
     let (mut world, mut journal) = (world(), Memory::default());
-    let plan = independent(AtOnce { per_host: 1, total: 1 });
+    let plan = independent(AtOnce::new(1, 1));
     let settings = EngineSettings::default();
     let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
     engine.tick(&mut world, &mut journal).unwrap();

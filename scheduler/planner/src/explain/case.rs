@@ -227,7 +227,7 @@ impl Case<'_> {
     /// What the move of `vm` from home to `to` costs, taken apart; `None` where it has no price.
     pub(super) fn price(&self, vm: usize, to: usize) -> Option<MovePrice> {
         let (view, costs) = (self.context.view, self.context.costs);
-        let answer = costs.predict(vm, view.vms[vm].home, to, costs.sharing_max());
+        let answer = costs.predict(vm, view.vms[vm].home, to, 1);
         let prediction = answer.as_ref().as_ref().ok()?;
         let balance = &view.policy.balance;
         let busy_cores = view.vms[vm].demand_cores.max(1.0);

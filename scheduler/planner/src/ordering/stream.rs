@@ -3,13 +3,17 @@
 //! Time is the predicted median of each move at the number of migrations that will share its hosts.
 //! Decides whether a move may begin now; which one is tried is the caller's choice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use whimbrel_core::units::Span;
+use whimbrel_core::{
+    plan::{Full, Slots},
+    units::Span,
+};
 
 use super::{
     Step,
     lanes::Lanes,
+    pace::Pace,
     waits::{Waits, place_of},
 };
 use crate::{scope::Context, view::Occupancy};
@@ -26,6 +30,8 @@ pub(crate) struct Scheduled {
     pub(crate) ends: Span,
     /// Migrations that are expected to share one of its hosts, itself among them.
     pub(crate) sharing: u32,
+    /// Whether its hosts are kept free of others meanwhile.
+    pub(crate) alone: bool,
 }
 
 /// Whether a move has begun.
@@ -48,9 +54,12 @@ pub(super) struct Stream<'a> {
     now: Occupancy,
     /// End and place in the plan of what runs.
     running: BTreeSet<(Span, usize)>,
-    /// Migrations that run at each host.
-    busy: Vec<u32>,
-    /// Migrations at each host that have not ended, begun or not.
+    pace: &'a Pace,
+    slots: Slots<usize>,
+    /// Moves that will have hosts to themselves and wait for those to be left, by host: nobody else
+    /// begins there before them.
+    held: BTreeMap<usize, usize>,
+    /// Migrations at each host that have not ended, begun or not, and that share it.
     ahead: Vec<u32>,
     moves: Vec<Scheduled>,
     /// Whether each of them has ended.
@@ -61,9 +70,9 @@ pub(super) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     /// At the begin of `steps`.
-    pub(super) fn new(context: &'a Context<'a>, steps: &[Step]) -> Self {
+    pub(super) fn new(context: &'a Context<'a>, pace: &'a Pace, steps: &[Step]) -> Self {
         let mut ahead = vec![0; context.view.hosts.len()];
-        for step in steps {
+        for step in steps.iter().filter(|step| !pace.alone(step.vm)) {
             ahead[step.from] += 1;
             ahead[step.to] += 1;
         }
@@ -72,7 +81,9 @@ impl<'a> Stream<'a> {
             clock: Span::ZERO,
             now: context.start.clone(),
             running: BTreeSet::new(),
-            busy: vec![0; context.view.hosts.len()],
+            pace,
+            slots: Slots::new(pace.at_once),
+            held: BTreeMap::new(),
             ahead,
             moves: Vec::new(),
             ended: Vec::new(),
@@ -91,6 +102,11 @@ impl<'a> Stream<'a> {
         self.moves.len()
     }
 
+    /// Whoever keeps a host free for itself does so no longer.
+    pub(super) fn release_held(&mut self) {
+        self.held.clear();
+    }
+
     /// The finished plan.
     pub(super) fn moves(self) -> Vec<Scheduled> {
         self.moves
@@ -98,20 +114,30 @@ impl<'a> Stream<'a> {
 
     /// Begins `step` if it may begin now.
     pub(super) fn begin(&mut self, step: Step) -> Verdict {
-        let (view, limits) = (self.context.view, &self.context.view.policy.limits);
-        if self.running.len() >= limits.migrations_total as usize {
-            return Verdict::AllSlotsTaken;
-        }
-        let full = |host: &usize| self.busy[*host] >= limits.migrations_per_host;
-        if let Some(host) = [step.from, step.to].into_iter().find(full) {
+        let view = self.context.view;
+        let by_other = |host: &usize| self.held.get(host).is_some_and(|&vm| vm != step.vm);
+        if let Some(host) = [step.from, step.to].into_iter().find(by_other) {
             return Verdict::Waits { host };
         }
+        let lacks = self.slots.lacks(self.pace.takes(&step));
+        if let Some(Full::Cluster) = lacks {
+            return Verdict::AllSlotsTaken;
+        }
+        let lacks = lacks.map(|full| if full == Full::Host(&step.from) { step.from } else { step.to });
+        if let Some(host) = lacks.filter(|_| !self.pace.alone(step.vm)) {
+            return Verdict::Waits { host };
+        }
+        self.held.retain(|_, vm| *vm != step.vm);
         let runs = |index: usize| !self.ended[index];
         if self.waits.last_of(step.vm).is_some_and(runs) {
             return Verdict::Waits { host: step.from };
         }
         if !self.now.takes(view, step.vm, step.to) {
             return Verdict::Waits { host: step.to };
+        }
+        if let Some(host) = lacks {
+            self.held.extend([(step.from, step.vm), (step.to, step.vm)]);
+            return Verdict::Waits { host };
         }
         let before = match self.lanes.before(view, step.vm, runs) {
             Ok(before) => before,
@@ -129,15 +155,15 @@ impl<'a> Stream<'a> {
     }
 
     fn start(&mut self, step: Step, after: Vec<u32>) {
-        let (view, limits) = (self.context.view, &self.context.view.policy.limits);
+        let view = self.context.view;
+        let alone = self.pace.alone(step.vm);
         let ahead = self.ahead[step.from].max(self.ahead[step.to]);
-        let sharing = ahead.min(limits.migrations_per_host).min(limits.migrations_total).max(1);
+        let sharing = if alone { 1 } else { ahead.min(self.pace.at_once.sharing_max()).max(1) };
         let expected = self.context.costs.expected(step.vm, (step.from, step.to), sharing);
         let lasts = expected.as_ref().as_ref().map(|one| one.total_time.p50).unwrap_or_default();
         let ends = self.clock + lasts;
-        for host in [step.from, step.to] {
-            self.busy[host] += 1;
-        }
+        self.held.retain(|_, vm| *vm != step.vm);
+        self.slots.take(self.pace.takes(&step));
         self.now.add(view, step.vm, step.to);
         self.now.place[step.vm] = step.to;
         self.running.insert((ends, self.moves.len()));
@@ -145,13 +171,15 @@ impl<'a> Stream<'a> {
         let runs = |index: usize| !self.ended[index];
         self.lanes.begun(view, step.vm, self.moves.len(), runs);
         self.ended.push(false);
-        self.moves.push(Scheduled { step, after, begins: self.clock, ends, sharing });
+        self.moves.push(Scheduled { step, after, begins: self.clock, ends, sharing, alone });
     }
 
     /// Begins a move beyond those that were announced.
     pub(super) fn bounce(&mut self, step: Step) -> bool {
-        for host in [step.from, step.to] {
-            self.ahead[host] += 1;
+        if !self.pace.alone(step.vm) {
+            for host in [step.from, step.to] {
+                self.ahead[host] += 1;
+            }
         }
         self.begin(step) == Verdict::Begun
     }
@@ -162,9 +190,11 @@ impl<'a> Stream<'a> {
         self.clock = at;
         self.ended[index] = true;
         let step = self.moves[index].step;
-        for host in [step.from, step.to] {
-            self.busy[host] -= 1;
-            self.ahead[host] = self.ahead[host].saturating_sub(1);
+        self.slots.give_back(self.pace.takes(&step));
+        if !self.pace.alone(step.vm) {
+            for host in [step.from, step.to] {
+                self.ahead[host] = self.ahead[host].saturating_sub(1);
+            }
         }
         self.now.remove(self.context.view, step.vm, step.from);
         self.waits.ended(&step, index);

@@ -152,5 +152,5 @@ fn mended(
     }
     let order = ordering::order(context, &place, None, &scope.must_leave).ok()?;
     let found_by = format!("{}, reserve mended", decision.found_by);
-    Some((Decision { place, moves: order.moves, found_by, gap: None }, after))
+    Some((Decision { place, order, found_by, gap: None }, after))
 }

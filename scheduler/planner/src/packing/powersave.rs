@@ -35,7 +35,7 @@ struct Packed {
 }
 
 /// The same with the moves that lead to it.
-type Realised = (Packed, Vec<ordering::Scheduled>);
+type Realised = (Packed, ordering::Order);
 
 /// The plan, and what may be switched off or must be woken.
 pub(crate) fn powersave(context: &Context<'_>) -> Result<(Decision, Vec<Remark>), PlanFailure> {
@@ -60,14 +60,14 @@ pub(crate) fn powersave(context: &Context<'_>) -> Result<(Decision, Vec<Remark>)
         tries += 1;
         left = if tries < TRIES_BY_ONE { left.saturating_sub(1) } else { left / 2 };
     }
-    let (decision, off) = if let Some((packed, moves)) = packed {
+    let (decision, off) = if let Some((packed, order)) = packed {
         let gap = Some(gap(value(&choices, &packed), bound));
         let found_by = "choice of hosts and best fit".to_owned();
-        (Decision { place: packed.place, moves, found_by, gap }, packed.off)
+        (Decision { place: packed.place, order, found_by, gap }, packed.off)
     } else {
         let decision = restored(context);
         // What was empty may not be any more where moves restore the reserve.
-        let stays = decision.moves.is_empty();
+        let stays = decision.order.moves.is_empty();
         let off = stays.then(|| already_empty(context, &choices));
         (decision, off.unwrap_or_else(|| vec![false; context.view.hosts.len()]))
     };
@@ -122,7 +122,7 @@ fn realise<'a>(
             continue;
         }
         if let Ok(order) = ordering::order(context, &packed.place, None, &BTreeSet::new()) {
-            best = Some((value, (packed, order.moves)));
+            best = Some((value, (packed, order)));
         }
     }
     best.map(|(_, realised)| realised)

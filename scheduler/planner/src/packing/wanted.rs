@@ -271,7 +271,7 @@ fn finish(
             wanted.first().map_or(0, |one| fewest::moves(context, one.memory, wanted.len())),
         ),
         memory: moved.map(|(vm, _)| vm.domain.memory).sum(),
-        time: order.moves.iter().map(|one| one.ends).max().unwrap_or_default(),
+        time: order.ends(),
     }];
     if let Some((count, most)) = unasked {
         remarks.extend(no_more(count, most));
@@ -287,7 +287,7 @@ fn finish(
     let Found { by: found_by, gap, .. } = found;
     // A larger one says nothing: the bound of the search lets VMs leave in part.
     let gap = gap.filter(|gap| *gap < TELLING_GAP);
-    Ok((Decision { place, moves: order.moves, found_by, gap }, remarks))
+    Ok((Decision { place, order, found_by, gap }, remarks))
 }
 
 /// `flavours` with as many of each as are among `wanted`.

@@ -93,6 +93,7 @@ pub(crate) fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<P
                         from: domain.host.clone(),
                         to: place[&domain.vm].clone(),
                         after: (0..turn).collect(),
+                        alone: false,
                         begins: Span::ZERO,
                         timeout: Span::from_seconds(1),
                         reason: Reason::WellPlaced,

@@ -10,6 +10,7 @@ mod forms;
 mod hostile;
 mod many_rules;
 mod outlook;
+mod pace;
 mod packing;
 mod placing;
 mod properties;

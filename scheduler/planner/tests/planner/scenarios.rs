@@ -179,8 +179,9 @@ fn the_next_move_begins_when_a_slot_is_free_and_the_longest_go_first() {
     let mut cluster = Cluster::of(&["a", "b", "c"]).policy(|policy| {
         policy.limits.migrations_per_host = 2;
         policy.limits.migrations_total = 2;
+        policy.limits.path_bandwidth = BytesPerSecond::mib(100 * 1024);
     });
-    for (name, memory) in [("s1", 2), ("l1", 30), ("s2", 2), ("l2", 10)] {
+    for (name, memory) in [("s1", 2), ("l1", 80), ("s2", 2), ("l2", 10)] {
         cluster = cluster.vm(name, "a", memory, 0.5);
     }
     let plan = cluster.plan(drain("a")).unwrap();

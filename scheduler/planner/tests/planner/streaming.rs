@@ -34,19 +34,22 @@ impl<'a> Walk<'a> {
 
     /// Moves that may begin now.
     fn ready(&self) -> Vec<usize> {
-        let at = |host: &HostId| {
-            let moves = self.running.iter().map(|&index| &self.plan.moves[index]);
-            moves.filter(|m| m.from == *host || m.to == *host).count()
-        };
         let limits = self.plan.at_once;
-        let free = |host| at(host) < limits.per_host as usize;
+        let free = |host: &HostId, alone: bool| {
+            let moves = self.running.iter().map(|&index| &self.plan.moves[index]);
+            let here = moves.filter(|m| m.from == *host || m.to == *host);
+            let (count, lonely) = here.fold((0, alone), |(count, lonely), m| {
+                (count + 1, lonely || m.alone)
+            });
+            if lonely { count == 0 } else { count < limits.per_host as usize }
+        };
         (0..self.plan.moves.len())
             .filter(|index| !self.running.contains(index) && !self.ended.contains(index))
             .filter(|&index| {
                 let one = &self.plan.moves[index];
                 self.running.len() < limits.total as usize
-                    && free(&one.from)
-                    && free(&one.to)
+                    && free(&one.from, one.alone)
+                    && free(&one.to, one.alone)
                     && one.after.iter().all(|&before| self.ended.contains(&(before as usize)))
             })
             .collect()

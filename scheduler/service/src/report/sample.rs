@@ -142,6 +142,7 @@ fn planned(&(name, to, begins, seconds, downtime, _): &(&str, &str, f64, f64, f6
         from: host("h1"),
         to: host(to),
         after: Vec::new(),
+        alone: false,
         begins: Span::from_seconds_f64(begins),
         timeout: Span::from_seconds(300),
         reason: Reason::HostDrained,
@@ -173,7 +174,7 @@ pub(crate) fn seal(moves: Vec<Move>, stays: Vec<Stay>) -> Plan {
             ],
             remarks: Vec::new(),
         },
-        (AtOnce { per_host: 2, total: 4 }, moves),
+        (AtOnce::new(2, 4), moves),
         stays,
     )
 }

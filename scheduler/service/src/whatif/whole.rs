@@ -5,7 +5,7 @@
 use whimbrel_core::{
     Goal, Move, Plan,
     digest::Digest,
-    plan::{Parent, PlanReport, Term},
+    plan::{AtOnce, Parent, PlanReport, Term},
     units::Span,
 };
 use whimbrel_planner::baseline;
@@ -49,8 +49,10 @@ impl Work {
             seed: self.seed,
         };
         let moves = one_after_the_other(&self.plans);
+        let at_once = self.plans.iter().map(|plan| plan.at_once).max_by_key(AtOnce::sharing_max);
+        let at_once = at_once.unwrap_or(last.at_once);
         let goal = if self.plans.len() == 1 { first.goal.clone() } else { Goal::Balance };
-        Ok(Plan::seal(goal, parent, report, (last.at_once, moves), last.stays.clone()))
+        Ok(Plan::seal(goal, parent, report, (at_once, moves), last.stays.clone()))
     }
 }
 

@@ -143,6 +143,7 @@ fn plan(moves: &[(&str, &[u32])]) -> Plan {
         from: HostId::unnamed(),
         to: HostId::unnamed(),
         after: after.to_vec(),
+        alone: false,
         begins: Span::ZERO,
         timeout: Span::ZERO,
         reason: Reason::WellPlaced,
@@ -171,7 +172,7 @@ fn plan(moves: &[(&str, &[u32])]) -> Plan {
         terms: Vec::new(),
         remarks: Vec::new(),
     };
-    let at_once = AtOnce { per_host: 9, total: 9 };
+    let at_once = AtOnce::new(9, 9);
     Plan::seal(
         Goal::Balance,
         parent,

@@ -138,6 +138,7 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
         from: host("h1"),
         to: host("h2"),
         after: Vec::new(),
+        alone: false,
         begins: Span::ZERO,
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,
@@ -164,7 +165,7 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
         seed,
     };
     let stays = vec![Stay { vm: VmId::new("db-2").unwrap(), reason: Reason::WellPlaced }];
-    let at_once = AtOnce { per_host: 1, total: 4 };
+    let at_once = AtOnce::new(1, 4);
     Plan::seal(goal.clone(), parent, report, (at_once, vec![one]), stays)
 }
 
