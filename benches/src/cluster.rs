@@ -128,6 +128,8 @@ impl Cluster {
                 to: hosts[to].clone(),
                 after,
                 alone: false,
+                not_before: None,
+                ends_before: None,
                 begins: Span::ZERO,
                 timeout: Span::from_seconds(600),
                 reason: Reason::HostDrained,

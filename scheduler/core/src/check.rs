@@ -245,9 +245,15 @@ impl<'a> Replay<'a> {
             let (rule, count, limit) = (over.rule.to_owned(), over.count, over.limit);
             self.note("plan", Problem::BudgetAtOnce { rule, count, limit });
         }
-        for vm in moved {
-            if let Some((rule, opens)) = self.rules.closed(vm, now) {
-                self.note(vm, Problem::OutsideWindow { rule: rule.to_owned(), opens });
+        for one in &plan.moves {
+            let begin = one.not_before.unwrap_or(now).max(now);
+            if let Some((rule, opens)) = self.rules.closed(&one.vm, begin) {
+                let rule = rule.to_owned();
+                self.note(&one.vm, Problem::OutsideWindow { rule, opens });
+            } else if let Some((rule, closes)) = self.rules.closes(&one.vm, begin)
+                && one.ends_before.is_none_or(|ends| ends > closes)
+            {
+                self.note(&one.vm, Problem::OverWindow { rule: rule.to_owned(), closes });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What is known of guests besides what they do at this moment: the CPU that they are expected to
-//! want over the policy's horizon, when they were moved lately, and what is planned for them.
+//! want over the policy's horizon, when they were moved lately, what is planned for them, and when
+//! they will be quieter.
 //!
 //! A snapshot shows one moment; plans made from moments chase noise. Whoever keeps telemetry says
 //! here what it shows. Absent guests are planned for by their last reading, and count as at rest:
@@ -12,12 +13,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cluster::DirtyReading,
     ids::{HostId, VmId},
     units::{MilliCores, Timestamp},
 };
 
 /// What the past says of guests.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outlook {
     /// CPU to plan for; a guest that is absent is planned for by its last reading.
@@ -28,6 +30,20 @@ pub struct Outlook {
     /// Where a balance that was planned lately, and not carried out, takes guests: what is nearly
     /// as good stays as it was planned.
     pub planned: BTreeMap<VmId, HostId>,
+    /// Quieter moments that lie ahead, of guests whose migration is worth waiting for them. A drain
+    /// that has the time for it, because it has a deadline, waits; nobody else does.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub quieter: BTreeMap<VmId, Quieter>,
+}
+
+/// A quieter moment of one guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quieter {
+    /// When it begins.
+    pub at: Timestamp,
+    /// What the guest is expected to dirty then, as if it had been measured.
+    pub dirty: Vec<DirtyReading>,
 }
 
 /// CPU that one guest is expected to want.

@@ -303,10 +303,22 @@ impl Engine {
         for index in 0..self.runs.len() {
             let run = &self.runs[index];
             let hosts = [&run.order.from, &run.order.to];
+            let planned = &self.plan.moves[index];
             if run.state != MoveState::Planned
+                || planned.not_before.is_some_and(|opens| now < opens)
                 || hosts.iter().any(|host| held.contains(*host))
                 || !self.room_is_made(index)
             {
+                continue;
+            }
+            if !planned.ends_in_time(now) {
+                let detail = "it would not end before its window closes (hint: plan again)";
+                self.runs[index].become_state(
+                    MoveState::Skipped,
+                    detail.to_owned(),
+                    now,
+                    journal,
+                )?;
                 continue;
             }
             if taken.lacks(run.takes()).is_some() {

@@ -171,6 +171,8 @@ fn one_move(mode: Mode, name: &str, to: &str) -> Move {
         to: host(to),
         after: Vec::new(),
         alone: false,
+        not_before: None,
+        ends_before: None,
         begins: Span::ZERO,
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,

@@ -9,6 +9,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use whimbrel_core::{
+    Domain,
     predict::{MigrationRequest, PredictError, Prediction},
     settings::QemuVersion,
     units::{BytesPerSecond, Share, Span},
@@ -25,6 +26,8 @@ pub(crate) struct Costs<'a> {
     /// Prices of each VM by path, none where it would stall: a search asks millions of times.
     prices: RefCell<Vec<Prices>>,
     classes: Vec<Vec<usize>>,
+    /// VMs that begin later, as they are expected to be then.
+    later: BTreeMap<usize, Domain>,
 }
 
 /// Bandwidth of a path and the QEMU that both of its ends have.
@@ -57,7 +60,13 @@ impl<'a> Costs<'a> {
             classes.entry(class).or_default().push(host);
         }
         let classes = classes.into_values().collect();
-        Self { view, request, answers: RefCell::default(), prices, classes }
+        let later = view.vms.iter().enumerate().filter(|(_, vm)| vm.not_before.is_some());
+        let later = later.filter_map(|(vm, one)| {
+            let dirty = request.outlook.quieter.get(&one.domain.vm)?.dirty.clone();
+            Some((vm, Domain { dirty, ..one.domain.clone() }))
+        });
+        let later = later.collect();
+        Self { view, request, answers: RefCell::default(), prices, classes, later }
     }
 
     /// Hosts in sets to which every migration from a given host has one price.
@@ -89,7 +98,7 @@ impl<'a> Costs<'a> {
         }
         let answer = Rc::new(self.request.predictor.predict(&MigrationRequest {
             to: None,
-            domain: self.view.vms[vm].domain,
+            domain: self.later.get(&vm).unwrap_or(self.view.vms[vm].domain),
             settings: &self.view.policy.migration,
             path_bandwidth,
             sharing,

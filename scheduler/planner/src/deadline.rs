@@ -1,19 +1,31 @@
-//! Whether a drain ends in time: what would be late is said, or refused where nothing less will do.
+//! Whether moves end in time: what would be late for a drain's deadline is said, or refused where
+//! nothing less will do; what would run into the close of a window is said.
 //!
-//! The median decides, and moves end when their prediction says; nobody is hurried.
+//! The median decides about deadlines, 19 of 20 cases about windows; nobody is hurried.
 
 use std::collections::BTreeSet;
 
 use whimbrel_core::{
     HostId,
     plan::{Goal, Late, Move, Plan, Remark},
-    units::Span,
+    units::{Span, Timestamp},
 };
 
 use crate::failure::PlanFailure;
 
-/// `plan` with `remarks`, and with one more where it misses its deadline.
-pub(crate) fn judged(plan: Plan, mut remarks: Vec<Remark>) -> Result<Plan, PlanFailure> {
+/// `plan`, begun `now`, with `remarks`, and with more where it misses its deadline or windows.
+pub(crate) fn judged(
+    plan: Plan,
+    mut remarks: Vec<Remark>,
+    now: Timestamp,
+) -> Result<Plan, PlanFailure> {
+    let over = plan.moves.iter().filter(|one| !one.ends_in_time(now + one.begins));
+    let late =
+        |one: &Move| Late { vm: one.vm.clone(), after: one.begins + one.predicted.total_time.p95 };
+    let vms: Vec<Late> = over.map(late).collect();
+    if !vms.is_empty() {
+        remarks.push(Remark::WindowMissed { vms });
+    }
     if let Goal::Drain { deadline: Some(deadline), strict, .. } = &plan.goal {
         let emptied: BTreeSet<&HostId> = plan.goal.emptied().collect();
         let mut late: Vec<Late> = ends(&plan)
@@ -31,6 +43,14 @@ pub(crate) fn judged(plan: Plan, mut remarks: Vec<Remark>) -> Result<Plan, PlanF
         }
     }
     Ok(if remarks.is_empty() { plan } else { plan.remarked(remarks) })
+}
+
+/// Whether `plan` says that it misses its deadline or a window.
+pub(crate) fn missed(plan: &Plan) -> bool {
+    let late = |remark: &Remark| {
+        matches!(remark, Remark::DeadlineMissed { .. } | Remark::WindowMissed { .. })
+    };
+    plan.report.remarks.iter().any(late)
 }
 
 /// Every move with when it ends, from the begin of the plan, at the median.

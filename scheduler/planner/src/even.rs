@@ -53,7 +53,7 @@ pub(crate) fn plan(request: &PlanRequest<'_>, context: &Context<'_>) -> Result<P
     let (decision, remarks) = packing::keep(context, &request.goal, decision)?;
     let stays = stays(context, &decision.place, &vms);
     let plan = report::seal(request, context, decision, stays, |step| reason(context, &end, step))?;
-    deadline::judged(plan, remarks)
+    deadline::judged(plan, remarks, request.now)
 }
 
 /// The best placement that was found and can be reached.

@@ -21,6 +21,8 @@
 //! Deterministic: equal requests give equal plans, byte for byte. Never here: input, output,
 //! clocks, execution, and no code of the checker, which judges these plans on its own.
 
+use std::collections::BTreeMap;
+
 use whimbrel_core::{
     Outlook,
     cluster::Snapshot,
@@ -89,6 +91,17 @@ pub struct PlanRequest<'a> {
 /// [`PlanFailure`] where the request is refused or the goal cannot be met; it names what stands in
 /// the way.
 pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
+    let made = planned(request);
+    let in_time = made.as_ref().is_ok_and(|plan| !deadline::missed(plan));
+    if in_time || request.outlook.quieter.is_empty() {
+        return made;
+    }
+    // Nobody waits for a quiet moment at the price of the deadline.
+    let hurried = Outlook { quieter: BTreeMap::new(), ..request.outlook.clone() };
+    planned(&PlanRequest { outlook: &hurried, goal: request.goal.clone(), ..*request })
+}
+
+fn planned(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
     study(request, |context| {
         if request.goal == Goal::Even {
             return even::plan(request, context);
@@ -105,7 +118,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanFailure> {
         let plan = report::seal(request, context, decision, stays, |step| {
             report::reason(context, &request.goal, &end, step)
         })?;
-        deadline::judged(plan, remarks)
+        deadline::judged(plan, remarks, request.now)
     })
 }
 
@@ -139,5 +152,6 @@ fn study<T>(
         contention: &contention,
         start: &start,
         seed: request.seed,
+        now: request.now,
     })
 }

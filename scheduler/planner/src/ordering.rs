@@ -13,7 +13,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use whimbrel_core::{plan::AtOnce, units::Span};
+use whimbrel_core::{
+    plan::AtOnce,
+    units::{Span, Timestamp},
+};
 
 use crate::scope::Context;
 
@@ -65,8 +68,18 @@ impl Order {
         self.moves.iter().map(|one| one.ends).max().unwrap_or_default()
     }
 
-    fn bounces(&self) -> usize {
-        self.moves.iter().filter(|one| one.step.bounce).count()
+    /// How much is wrong with it, less is better: bounces, then moves that run into the close of
+    /// their window.
+    fn faults(&self, context: &Context<'_>) -> (usize, usize) {
+        let over = |one: &&Scheduled| {
+            let Step { vm, from, to, .. } = one.step;
+            let expected = context.costs.expected(vm, (from, to), one.sharing);
+            let lasts = expected.as_ref().as_ref().map(|p| p.total_time.p95).unwrap_or_default();
+            let closes = context.view.vms[vm].ends_before;
+            closes.is_some_and(|closes| context.now + one.begins + lasts > closes)
+        };
+        let bounces = self.moves.iter().filter(|one| one.step.bounce).count();
+        (bounces, self.moves.iter().filter(over).count())
     }
 }
 
@@ -96,8 +109,8 @@ pub(crate) fn order(
             Err(waiting) => stuck = waiting,
         }
     }
-    let bounces = found.iter().map(Order::bounces).min().ok_or(stuck)?;
-    found.retain(|order| order.bounces() == bounces);
+    let fewest = found.iter().map(|order| order.faults(context)).min().ok_or(stuck)?;
+    found.retain(|order| order.faults(context) == fewest);
     let soonest = found.iter().map(Order::ends).min().unwrap_or_default().as_seconds_f64();
     let good = |order: &Order| order.ends().as_seconds_f64() * (1.0 - SOONER_MIN) <= soonest;
     found.into_iter().find(good).ok_or_else(Vec::new)
@@ -169,6 +182,8 @@ struct Run<'a> {
     ready: BTreeSet<usize>,
     /// Those that wait until something changes on a host.
     blocked: Vec<Vec<usize>>,
+    /// Those that wait for a moment.
+    asleep: BTreeSet<(Span, usize)>,
     bounced: BTreeSet<usize>,
 }
 
@@ -180,11 +195,13 @@ impl<'a> Run<'a> {
         first: &BTreeSet<usize>,
     ) -> Self {
         let stream = Stream::new(context, pace, steps);
-        let mut ranked: Vec<(bool, std::cmp::Reverse<Span>, usize, Step)> = steps
+        let mut ranked: Vec<((bool, u64), std::cmp::Reverse<Span>, usize, Step)> = steps
             .iter()
             .zip(work_behind(context, pace, steps))
             .map(|(step, work)| {
-                (!first.contains(&step.vm), std::cmp::Reverse(work), step.vm, *step)
+                let closes = context.view.vms[step.vm].ends_before;
+                let closes = closes.map_or(u64::MAX, Timestamp::as_micros);
+                ((!first.contains(&step.vm), closes), std::cmp::Reverse(work), step.vm, *step)
             })
             .collect();
         ranked.sort_by_key(|(later, work, vm, _)| (*later, *work, *vm));
@@ -192,7 +209,8 @@ impl<'a> Run<'a> {
             ranked.into_iter().map(|(.., step)| step).enumerate().collect();
         let ready = left.keys().copied().collect();
         let blocked = vec![Vec::new(); context.view.hosts.len()];
-        Self { context, pace, stream, left, ready, blocked, bounced: BTreeSet::new() }
+        let asleep = BTreeSet::new();
+        Self { context, pace, stream, left, ready, blocked, asleep, bounced: BTreeSet::new() }
     }
 
     /// Walks to the end; where all that is left waits for each other, `way_out` may find a bounce.
@@ -202,7 +220,12 @@ impl<'a> Run<'a> {
     ) -> Result<Vec<Scheduled>, Vec<usize>> {
         loop {
             self.begin_ready();
-            if let Some(ended) = self.stream.end_next() {
+            if let Some(&(moment, rank)) = self.asleep.first()
+                && self.stream.wait_until(moment)
+            {
+                self.asleep.remove(&(moment, rank));
+                self.ready.insert(rank);
+            } else if let Some(ended) = self.stream.end_next() {
                 for host in [ended.from, ended.to] {
                     self.ready.extend(self.blocked[host].drain(..));
                 }
@@ -225,6 +248,12 @@ impl<'a> Run<'a> {
         let tried: Vec<usize> = self.ready.iter().copied().collect();
         for rank in tried {
             let Some(&step) = self.left.get(&rank) else { continue };
+            let opens = self.stream.opens(step.vm);
+            if opens > self.stream.clock() {
+                self.asleep.insert((opens, rank));
+                self.ready.remove(&rank);
+                continue;
+            }
             match self.stream.begin(step) {
                 Verdict::Begun => {
                     self.left.remove(&rank);
@@ -254,6 +283,10 @@ impl<'a> Run<'a> {
         let mut steps: Vec<Step> = self.left.values().copied().collect();
         steps.sort_by_key(|step| position.get(&step.vm).copied().unwrap_or(usize::MAX));
         for step in steps {
+            let opens = self.stream.opens(step.vm);
+            while opens > self.stream.clock() && !self.stream.wait_until(opens) {
+                self.stream.end_next();
+            }
             while self.stream.begin(step) != Verdict::Begun {
                 if self.stream.end_next().is_none() {
                     return Err(self.stuck());

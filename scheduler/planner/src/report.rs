@@ -27,7 +27,8 @@ pub(crate) fn seal(
     stays: Vec<Stay>,
     reason: impl Fn(&Step) -> Reason,
 ) -> Result<Plan, PlanFailure> {
-    let Decision { place, order: Order { moves: scheduled, at_once, .. }, found_by, gap } = decision;
+    let Decision { place, order: Order { moves: scheduled, at_once, .. }, found_by, gap } =
+        decision;
     let steps: Vec<(Step, u32)> = scheduled.iter().map(|one| (one.step, one.sharing)).collect();
     let mut terms = terms(context, &place, &steps)?;
     if request.goal == Goal::Even {
@@ -69,6 +70,8 @@ fn one_move(
         to: view.hosts[step.to].id.clone(),
         after,
         alone,
+        not_before: view.vms[step.vm].not_before,
+        ends_before: view.vms[step.vm].ends_before,
         begins,
         timeout: predicted.timeout(),
         reason,

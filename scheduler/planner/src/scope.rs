@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use whimbrel_core::units::Timestamp;
+
 use crate::{
     contention::Contention,
     costs::Costs,
@@ -32,6 +34,8 @@ pub(crate) struct Context<'a> {
     /// The present occupancy.
     pub(crate) start: &'a Occupancy,
     pub(crate) seed: u64,
+    /// The moment that the plan is made for.
+    pub(crate) now: Timestamp,
 }
 
 /// Which VMs may move, where to and at what weighted price in guest-seconds.

@@ -49,7 +49,12 @@ impl Decision {
     /// Nothing moves, because the goal is met.
     pub(crate) fn stay(context: &Context<'_>) -> Self {
         let found_by = "present placement".to_owned();
-        Self { place: context.view.present(), order: Order::none(context), found_by, gap: Some(0.0) }
+        Self {
+            place: context.view.present(),
+            order: Order::none(context),
+            found_by,
+            gap: Some(0.0),
+        }
     }
 }
 

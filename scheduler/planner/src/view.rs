@@ -102,6 +102,10 @@ pub(crate) struct VmView<'a> {
     pub(crate) budgets: Vec<usize>,
     /// Why it may not be touched, if so.
     pub(crate) held: Option<Reason>,
+    /// When it is to begin at the earliest.
+    pub(crate) not_before: Option<Timestamp>,
+    /// When its migration must be over, because a window closes.
+    pub(crate) ends_before: Option<Timestamp>,
 }
 
 impl<'a> View<'a> {
@@ -235,6 +239,8 @@ impl<'a> VmView<'a> {
             alone: Vec::new(),
             budgets: Vec::new(),
             held,
+            not_before: None,
+            ends_before: None,
         }
     }
 

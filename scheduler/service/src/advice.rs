@@ -22,9 +22,11 @@ use crate::Failure;
 
 mod ask;
 mod outlook;
+mod quiet;
 mod tell;
 
 pub use ask::{Explanation, Question};
+pub use quiet::level;
 pub use tell::Asked;
 
 /// Simulations behind a band: enough for a 95th percentile that is not simply the worst.
@@ -172,14 +174,21 @@ impl Advisor {
         seed: u64,
         planner: impl Fn(&PlanRequest<'_>) -> Result<Plan, PlanFailure>,
     ) -> Result<Plan, Failure> {
-        planner(&self.request(situation, goal, seed)).map_err(Failure::invalid)
+        let outlook = self.outlook_for(situation, &goal);
+        planner(&self.request(situation, &outlook, goal, seed)).map_err(Failure::invalid)
     }
 
-    fn request<'a>(&'a self, situation: &'a Situation, goal: Goal, seed: u64) -> PlanRequest<'a> {
+    fn request<'a>(
+        &'a self,
+        situation: &'a Situation,
+        outlook: &'a Outlook,
+        goal: Goal,
+        seed: u64,
+    ) -> PlanRequest<'a> {
         PlanRequest {
             snapshot: &situation.snapshot,
             policy: &self.policy,
-            outlook: &situation.outlook,
+            outlook,
             goal,
             predictor: &self.predictor,
             now: situation.now,
@@ -258,7 +267,8 @@ impl Advisor {
     pub fn terms(&self, plan: &Plan, situation: &Situation) -> Result<Vec<Term>, Failure> {
         let placement: BTreeMap<VmId, HostId> =
             plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())).collect();
-        let request = self.request(situation, plan.goal.clone(), plan.parent.seed);
+        let seed = plan.parent.seed;
+        let request = self.request(situation, &situation.outlook, plan.goal.clone(), seed);
         whimbrel_planner::evaluate(&request, &placement).map_err(Failure::invalid)
     }
 

@@ -91,6 +91,8 @@ impl Scenario {
             to: one.to.clone(),
             after: one.after.clone(),
             alone: one.alone,
+            not_before: None,
+            ends_before: None,
             begins: Span::ZERO,
             timeout: one.timeout,
             reason: Reason::WellPlaced,

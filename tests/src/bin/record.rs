@@ -222,6 +222,8 @@ fn single_move(
         to: to.clone(),
         after: Vec::new(),
         alone: false,
+        not_before: None,
+        ends_before: None,
         begins: Span::ZERO,
         // Long enough to see that a migration stalls, short enough to record many.
         timeout: Span::from_seconds(40),

@@ -82,6 +82,10 @@ pub enum Problem {
     #[error("rule {rule:?} lets nobody migrate it before {opens} (hint: apply the plan then)")]
     OutsideWindow { rule: String, opens: Timestamp },
     #[error(
+        "rule {rule:?} wants its migration over by {closes}, but the plan does not see to that"
+    )]
+    OverWindow { rule: String, closes: Timestamp },
+    #[error(
         "preference {rule:?} is broken after the last move{}",
         if *already { ", as it is now" } else { "" }
     )]

@@ -366,6 +366,17 @@ impl<'a> Rules<'a> {
             (opens > now).then(|| (self.name(rule), opens))
         })
     }
+
+    /// The rule that lets nobody migrate `vm` any more from some moment on, although it does at
+    /// `now`, with that moment; the first of them.
+    pub(super) fn closes(&self, vm: &VmId, now: Timestamp) -> Option<(&'a str, Timestamp)> {
+        let rules = &self.of_vm[self.roster.vm(vm)?];
+        let closing = rules.iter().filter_map(|&rule| {
+            let RuleKind::Disruption(budget) = &self.policy.rules[rule].kind else { return None };
+            Some((self.name(rule), budget.closes(now)?))
+        });
+        closing.min_by_key(|(_, closes)| *closes)
+    }
 }
 
 /// Whether an arrival is held against `rule`: of those about the end, hard ones but affinity by

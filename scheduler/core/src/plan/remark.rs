@@ -21,6 +21,11 @@ pub enum Remark {
         /// The VMs, the latest last.
         vms: Vec<Late>,
     },
+    /// Moves that would end after their window closes; they are not begun then.
+    WindowMissed {
+        /// The VMs, with when they would have ended in 19 of 20 cases.
+        vms: Vec<Late>,
+    },
     /// What there is room for at the end.
     RoomFor {
         /// The VMs that were asked for.
@@ -101,7 +106,7 @@ impl Remark {
     /// Whether it warns of something that is not as it was asked for.
     pub fn warns(&self) -> bool {
         match self {
-            Self::DeadlineMissed { .. } | Self::Wake { .. } => true,
+            Self::DeadlineMissed { .. } | Self::WindowMissed { .. } | Self::Wake { .. } => true,
             Self::Reserve { after, .. } => after.vms > 0,
             Self::RoomFor { .. } | Self::NoMoreRoom { .. } | Self::SwitchOff { .. } => false,
         }
@@ -112,17 +117,23 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DeadlineMissed { deadline, vms } => {
-                let late = |late: &Late| format!("{} after {}", late.vm, late.after.human());
-                let late: Vec<String> = vms.iter().map(late).collect();
                 write!(
                     f,
                     "misses its deadline of {}: {} would not have left by then: {} \
                      (hint: more migrations at a time or a faster path, or begin earlier)",
                     deadline.human(),
                     counted(vms.len() as u64, "VM"),
-                    late.join(", ")
+                    late(vms)
                 )
             }
+            Self::WindowMissed { vms } => write!(
+                f,
+                "{} would end after the window closes and then {} not begin: {} (hint: begin \
+                 earlier, lengthen the window or let more migrations run at a time)",
+                counted(vms.len() as u64, "move"),
+                if vms.len() == 1 { "does" } else { "do" },
+                late(vms)
+            ),
             Self::RoomFor { flavours, before, moves, fewest, memory, time } => {
                 let wanted: Vec<String> = flavours.iter().map(ToString::to_string).collect();
                 let wanted = wanted.join(" and ");
@@ -175,6 +186,12 @@ impl fmt::Display for Remark {
             Self::Reserve { failures, before, after } => reserve(f, *failures, *before, *after),
         }
     }
+}
+
+fn late(vms: &[Late]) -> String {
+    let late: Vec<String> =
+        vms.iter().map(|late| format!("{} after {}", late.vm, late.after.human())).collect();
+    late.join(", ")
 }
 
 fn reserve(

@@ -12,7 +12,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{selector::Tagged, window::DailyWindow};
-use crate::ids::{HostId, VmId};
+use crate::{
+    ids::{HostId, VmId},
+    units::Timestamp,
+};
 
 mod text;
 
@@ -85,6 +88,16 @@ pub struct Budget {
     pub moves_max: Option<u32>,
     /// When they may be under migration; always when empty.
     pub windows: Vec<DailyWindow>,
+}
+
+impl Budget {
+    /// When the windows that let its domains be migrated at `at` have closed; `None` where they
+    /// never do.
+    pub fn closes(&self, at: Timestamp) -> Option<Timestamp> {
+        let open = self.windows.iter().filter(|window| window.contains(at));
+        let closes: Option<Vec<Timestamp>> = open.map(|window| window.closes(at)).collect();
+        closes?.into_iter().max()
+    }
 }
 
 /// What counts as one place.

@@ -51,6 +51,11 @@ impl DailyWindow {
         Span::from_micros((self.minutes() * MINUTE_MICROS).saturating_sub(self.since_open(at)))
     }
 
+    /// When it closes, where it is open at `at`; `None` where it never does.
+    pub fn closes(&self, at: Timestamp) -> Option<Timestamp> {
+        (self.minutes() < DAY_MINUTES).then(|| at + self.left(at))
+    }
+
     /// Time since it last opened, less than a day.
     fn since_open(self, at: Timestamp) -> u64 {
         let day = DAY_MINUTES * MINUTE_MICROS;
@@ -131,6 +136,8 @@ mod tests {
         assert_eq!(night.opens(at("23:00:00")), at("23:00:00"));
         assert_eq!(night.left(at("05:00:00")), Span::from_seconds(3600));
         assert_eq!(night.left(at("12:00:00")), Span::ZERO);
+        assert_eq!(night.closes(at("05:00:00")), Some(at("06:00:00")));
+        assert_eq!(window("08:00", "08:00").closes(at("05:00:00")), None);
         assert!(window("08:00", "08:00").contains(at("07:00:00")));
     }
 

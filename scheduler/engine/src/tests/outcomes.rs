@@ -53,11 +53,7 @@ fn a_move_that_goes_alone_shares_no_host_and_nobody_overtakes_it() {
     let (mut world, mut journal) = (world(), Memory::default());
     let Plan { goal, parent, report, .. } = plan();
     let alone = Move { alone: true, ..one_move(Mode::PreCopy, "b", "h3") };
-    let moves = vec![
-        one_move(Mode::PreCopy, "a", "h2"),
-        alone,
-        one_move(Mode::PreCopy, "c", "h2"),
-    ];
+    let moves = vec![one_move(Mode::PreCopy, "a", "h2"), alone, one_move(Mode::PreCopy, "c", "h2")];
     let domain = world.domain("a").clone();
     world.snapshot.domains.push(Domain { vm: vm("c"), uuid: "uuid-c".to_owned(), ..domain });
     let plan = Plan::seal(goal, parent, report, (AtOnce::new(4, 4), moves), Vec::new());
@@ -74,6 +70,36 @@ fn a_move_that_goes_alone_shares_no_host_and_nobody_overtakes_it() {
     world.call(1, CallState::Returned);
     ticks(&mut engine, &mut world, &mut journal, 10);
     assert_eq!(states(&engine), [MoveState::Settled, MoveState::Settled, MoveState::Accepted]);
+}
+
+#[test]
+fn a_move_begins_in_its_window_only() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let Plan { goal, parent, report, .. } = plan();
+    let now = world.now();
+    // It takes 3 s, whatever happens.
+    let (soon, long) = (now + Span::from_seconds(5), now + Span::from_seconds(60));
+    let late = Move {
+        not_before: Some(soon),
+        ends_before: Some(long),
+        ..one_move(Mode::PreCopy, "a", "h2")
+    };
+    let never = Move {
+        ends_before: Some(now + Span::from_seconds(2)),
+        ..one_move(Mode::PreCopy, "b", "h3")
+    };
+    let plan = Plan::seal(goal, parent, report, (AtOnce::new(2, 2), vec![late, never]), Vec::new());
+    let settings = EngineSettings::default();
+    let mut engine = Engine::start(plan, settings, now, &mut journal).unwrap();
+    ticks(&mut engine, &mut world, &mut journal, 2);
+    assert_eq!(states(&engine), [MoveState::Planned, MoveState::Skipped]);
+    assert!(engine.execution().moves[1].detail.contains("before its window closes"));
+    while world.now() < soon {
+        assert_eq!(states(&engine)[0], MoveState::Planned);
+        ticks(&mut engine, &mut world, &mut journal, 1);
+    }
+    ticks(&mut engine, &mut world, &mut journal, 2);
+    assert_eq!(states(&engine), [MoveState::Accepted, MoveState::Skipped]);
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Predictor for Known<'_> {
             None => {}
         }
         if let Some(cost) = self.costs.get(&asked.vm) {
-            return Ok(flat(request.domain, *cost));
+            return Ok(flat(request, *cost));
         }
         let error = PredictError::NotRecorded { vm: asked.vm.clone(), asked: asked.to_string() };
         let mut unanswered = self.unanswered.borrow_mut();
@@ -215,8 +215,11 @@ impl Predictor for Known<'_> {
     }
 }
 
-/// A migration that costs `cost` guest-seconds at a migration weight of 1.
-fn flat(domain: &Domain, cost: f64) -> Prediction {
+/// A migration that costs `cost` guest-seconds at a migration weight of 1 when it has the path to
+/// itself; those that share one take as much longer.
+fn flat(request: &MigrationRequest<'_>, cost: f64) -> Prediction {
+    let domain = request.domain;
+    let cost = cost * f64::from(request.sharing.max(1));
     let busy = domain.cpu_used.map_or(0.0, MilliCores::as_cores_f64).max(1.0);
     Prediction {
         model: "instance".to_owned(),

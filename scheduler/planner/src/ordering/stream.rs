@@ -112,6 +112,26 @@ impl<'a> Stream<'a> {
         self.moves
     }
 
+    /// When `vm` may begin at the earliest, counted from the begin of the plan.
+    pub(super) fn opens(&self, vm: usize) -> Span {
+        let opens = self.context.view.vms[vm].not_before;
+        opens.map_or(Span::ZERO, |opens| opens.since(self.context.now))
+    }
+
+    /// The present moment.
+    pub(super) fn clock(&self) -> Span {
+        self.clock
+    }
+
+    /// Goes on to `moment`, where it has not come yet and nothing ends before.
+    pub(super) fn wait_until(&mut self, moment: Span) -> bool {
+        let before = self.running.first().is_none_or(|(ends, _)| moment < *ends);
+        if before {
+            self.clock = self.clock.max(moment);
+        }
+        before
+    }
+
     /// Begins `step` if it may begin now.
     pub(super) fn begin(&mut self, step: Step) -> Verdict {
         let view = self.context.view;
@@ -123,7 +143,8 @@ impl<'a> Stream<'a> {
         if let Some(Full::Cluster) = lacks {
             return Verdict::AllSlotsTaken;
         }
-        let lacks = lacks.map(|full| if full == Full::Host(&step.from) { step.from } else { step.to });
+        let lacks =
+            lacks.map(|full| if full == Full::Host(&step.from) { step.from } else { step.to });
         if let Some(host) = lacks.filter(|_| !self.pace.alone(step.vm)) {
             return Verdict::Waits { host };
         }

@@ -3,7 +3,12 @@
 //!
 //! Counts the moves of a plan. How many run at one time is for whoever orders them to see to.
 
-use whimbrel_core::{plan::Reason, policy::Budget, units::Timestamp};
+use whimbrel_core::{
+    Domain,
+    plan::Reason,
+    policy::Budget,
+    units::{Span, Timestamp},
+};
 
 use super::View;
 
@@ -60,8 +65,14 @@ impl View<'_> {
         budgets.all(|budget| budget.moves_max.is_none())
     }
 
-    /// Holds VMs that may not be migrated `now`.
-    pub(crate) fn hold_outside_windows(&mut self, now: Timestamp) {
+    /// Holds VMs that may not be migrated `now`, and says of others when that ends. `lasts` is how
+    /// long the migration of a VM takes to be counted on; one that would not end in its window
+    /// is held too.
+    pub(crate) fn hold_outside_windows(
+        &mut self,
+        now: Timestamp,
+        lasts: impl Fn(&Domain) -> Option<Span>,
+    ) {
         for vm in 0..self.vms.len() {
             if self.vms[vm].held.is_some() {
                 continue;
@@ -71,6 +82,19 @@ impl View<'_> {
                 let opens = one.budget.windows.iter().map(|window| window.opens(now)).min()?;
                 (opens > now).then(|| (one.name.to_owned(), opens))
             });
+            let closing = self.vms[vm].budgets.iter().filter_map(|&budget| {
+                let one = &self.budgets[budget];
+                Some((one.budget.closes(now)?, one))
+            });
+            let closing = closing.min_by_key(|(closes, _)| *closes);
+            let too_long = || {
+                let (closes, one) = closing?;
+                let over = now + lasts(self.vms[vm].domain)? > closes;
+                let opens = one.budget.windows.iter().map(|window| window.opens(closes)).min()?;
+                over.then(|| (one.name.to_owned(), opens))
+            };
+            let closed = closed.or_else(too_long);
+            self.vms[vm].ends_before = closing.map(|(closes, _)| closes);
             self.vms[vm].held = closed.map(|(rule, opens)| Reason::OutsideWindow { rule, opens });
         }
     }

@@ -94,6 +94,8 @@ pub(crate) fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<P
                         to: place[&domain.vm].clone(),
                         after: (0..turn).collect(),
                         alone: false,
+                        not_before: None,
+                        ends_before: None,
                         begins: Span::ZERO,
                         timeout: Span::from_seconds(1),
                         reason: Reason::WellPlaced,

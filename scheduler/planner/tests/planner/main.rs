@@ -23,3 +23,4 @@ mod scenarios;
 mod streaming;
 mod support;
 mod undoing;
+mod windows;

@@ -38,9 +38,8 @@ impl<'a> Walk<'a> {
         let free = |host: &HostId, alone: bool| {
             let moves = self.running.iter().map(|&index| &self.plan.moves[index]);
             let here = moves.filter(|m| m.from == *host || m.to == *host);
-            let (count, lonely) = here.fold((0, alone), |(count, lonely), m| {
-                (count + 1, lonely || m.alone)
-            });
+            let (count, lonely) =
+                here.fold((0, alone), |(count, lonely), m| (count + 1, lonely || m.alone));
             if lonely { count == 0 } else { count < limits.per_host as usize }
         };
         (0..self.plan.moves.len())

@@ -42,6 +42,7 @@ impl Advisor {
             demands: demands.unwrap_or_default(),
             moves: self.moves.iter().filter_map(of).collect(),
             planned: BTreeMap::new(),
+            quieter: BTreeMap::new(),
         };
         situation
     }

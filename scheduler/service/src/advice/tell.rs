@@ -51,7 +51,8 @@ impl Advisor {
         plan: &Plan,
         asked: &Asked,
     ) -> Result<Vec<Explanation>, Failure> {
-        let request = self.request(situation, plan.goal.clone(), plan.parent.seed);
+        let outlook = self.outlook_for(situation, &plan.goal);
+        let request = self.request(situation, &outlook, plan.goal.clone(), plan.parent.seed);
         let refused = |failure: ExplainFailure| match failure {
             ExplainFailure::UnknownVm { .. } => Failure::not_found(failure),
             other => Failure::invalid(other),
@@ -84,7 +85,8 @@ impl Advisor {
         seed: u64,
         mut failure: Failure,
     ) -> Failure {
-        let request = self.request(situation, goal.clone(), seed);
+        let outlook = self.outlook_for(situation, goal);
+        let request = self.request(situation, &outlook, goal.clone(), seed);
         if let Err(reason) = whimbrel_planner::plan(&request) {
             let ways = ways_out(&request, &reason);
             if ways.plans > 0 {

@@ -6,13 +6,11 @@
 use serde::Serialize;
 use whimbrel_core::{
     Domain, VmId,
-    cluster::DirtyReading,
     predict::Quantiles,
     units::{Span, Timestamp},
 };
 use whimbrel_models::forecast::{
-    Forecast, ForecastError, LevelHistory, Method, MethodLoss, Outlook, Sample, Series,
-    level::Level,
+    Forecast, ForecastError, Method, MethodLoss, Outlook, Sample, Series,
 };
 
 use super::{
@@ -20,7 +18,10 @@ use super::{
     source::SourceArguments,
     table::{band, or_dash, table},
 };
-use crate::{Failure, advice::Situation};
+use crate::{
+    Failure,
+    advice::{self, Situation},
+};
 
 /// Rows of a table, and of the answer as JSON.
 const ROWS: u64 = 24;
@@ -82,7 +83,7 @@ pub(super) fn run(common: &Common, own: &ForecastArguments) -> Result<Ending, Fa
     let situation = &scene.situation;
     let domain = domain(situation, &own.vm)?;
     let outlook = Outlook { horizon: Span::from_seconds_f64(own.hours * 3600.0), period: None };
-    let level = level(situation, domain, outlook).map(|level| level.forecast);
+    let level = advice::level(situation, domain, outlook).map(|level| level.forecast);
     let load = load(situation, &own.vm, outlook);
     if let (Err(_), Err(refused)) = (&level, &load) {
         return Err(Failure::invalid(refused.clone()).about(format!("domain {}", own.vm)));
@@ -108,24 +109,6 @@ pub(super) fn domain<'a>(situation: &'a Situation, vm: &VmId) -> Result<&'a Doma
             "domain {vm} is not in the snapshot (hint: domains are {known})"
         ))
     })
-}
-
-/// The dirty level of `domain` from what was recorded of it, else from its newest readings.
-pub(super) fn level(
-    situation: &Situation,
-    domain: &Domain,
-    outlook: Outlook,
-) -> Result<Level, ForecastError> {
-    let mut history = LevelHistory::new(domain.memory);
-    let recorded = situation.replay.as_ref().and_then(|replay| replay.dirty.get(&domain.vm));
-    match recorded.filter(|samples| !samples.is_empty()) {
-        Some(samples) => samples
-            .iter()
-            .map(|s| DirtyReading { window: s.window, unique: s.unique, measured_at: s.at })
-            .for_each(|reading| history.push(reading)),
-        None => domain.dirty.iter().for_each(|reading| history.push(*reading)),
-    }
-    history.level(situation.now, outlook)
 }
 
 /// CPU load in cores.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Failure,
-    advice::{Question, Situation},
+    advice::{self, Question, Situation},
     scene::Scene,
 };
 
@@ -112,7 +112,7 @@ pub(super) fn run(
     };
     let outlook = Outlook { horizon: deadline.since(now), period: None };
     let domain = forecast::domain(&scene.situation, vm)?;
-    let level = forecast::level(&scene.situation, domain, outlook)
+    let level = advice::level(&scene.situation, domain, outlook)
         .map_err(|error| Failure::invalid(error).about(format!("domain {vm}")))?;
     let mut asked = Situation { replay: None, ..scene.situation.clone() };
     let mut at_level = |factor: f64| {

@@ -175,6 +175,7 @@ fn code(problem: &Problem) -> &'static str {
         Problem::BudgetAtOnce { .. } => "budget-at-once",
         Problem::BudgetMoves { .. } => "budget-moves",
         Problem::OutsideWindow { .. } => "outside-window",
+        Problem::OverWindow { .. } => "over-window",
         Problem::PreferenceBrokenAtEnd { .. } => "preference-broken-at-end",
         Problem::RuleBrokenAtEnd { .. } => "rule-broken-at-end",
         Problem::TooManyMoves { .. } => "too-many-moves",

@@ -143,6 +143,8 @@ fn planned(&(name, to, begins, seconds, downtime, _): &(&str, &str, f64, f64, f6
         to: host(to),
         after: Vec::new(),
         alone: false,
+        not_before: None,
+        ends_before: None,
         begins: Span::from_seconds_f64(begins),
         timeout: Span::from_seconds(300),
         reason: Reason::HostDrained,

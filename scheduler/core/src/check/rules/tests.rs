@@ -144,6 +144,8 @@ fn plan(moves: &[(&str, &[u32])]) -> Plan {
         to: HostId::unnamed(),
         after: after.to_vec(),
         alone: false,
+        not_before: None,
+        ends_before: None,
         begins: Span::ZERO,
         timeout: Span::ZERO,
         reason: Reason::WellPlaced,
@@ -207,6 +209,8 @@ fn budgets_count_and_know_the_time() {
     let nine = NOW + Span::from_seconds(3600);
     assert_eq!(rules.closed(&v, NOW), Some(("rule", nine)));
     assert_eq!((rules.closed(&v, nine), rules.closed(&x, NOW)), (None, None));
+    assert_eq!(rules.closes(&v, nine), Some(("rule", nine + Span::from_seconds(3600))));
+    assert_eq!(rules.closes(&x, nine), None);
 }
 
 #[test]

@@ -139,6 +139,8 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
         to: host("h2"),
         after: Vec::new(),
         alone: false,
+        not_before: None,
+        ends_before: None,
         begins: Span::ZERO,
         timeout: Span::from_seconds(60),
         reason: Reason::HostDrained,
