@@ -19,19 +19,21 @@ use crate::{
     units::{Span, Timestamp},
 };
 
+mod emptied;
 mod flavour;
 mod reason;
 mod remark;
 mod slots;
 mod timing;
 
+pub use emptied::{Emptied, NoHost};
 pub use flavour::{Flavour, FlavourError};
 pub use reason::{Reason, Term};
 pub use remark::{Exposed, Late, Remark};
 pub use slots::{AtOnce, Full, Slots, Takes};
 
 /// The plan format that this version writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What a plan is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +41,8 @@ pub const FORMAT: u32 = 2;
 pub enum Goal {
     /// Move every VM away from one host or several.
     Drain {
-        /// The host to empty.
-        host: HostId,
-        /// Hosts to empty beside it.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        also: Vec<HostId>,
+        /// The hosts to empty.
+        hosts: Emptied,
         /// When the last VM is to have left, from the moment of planning; none where there is no
         /// hurry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,16 +80,16 @@ fn is_false(value: &bool) -> bool {
 impl Goal {
     /// Empties `host`, without a deadline.
     pub fn drain(host: HostId) -> Self {
-        Self::Drain { host, also: Vec::new(), deadline: None, strict: false }
+        Self::Drain { hosts: host.into(), deadline: None, strict: false }
     }
 
     /// The hosts that it empties; none unless it is a drain.
     pub fn emptied(&self) -> impl Iterator<Item = &HostId> {
         let hosts = match self {
-            Self::Drain { host, also, .. } => Some((host, also)),
+            Self::Drain { hosts, .. } => Some(hosts),
             _ => None,
         };
-        hosts.into_iter().flat_map(|(host, also)| [host].into_iter().chain(also))
+        hosts.into_iter().flat_map(Emptied::iter)
     }
 }
 
@@ -302,13 +301,8 @@ impl Plan {
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Drain { host, also, deadline, .. } => {
-                write!(f, "drain {host}")?;
-                match also.as_slice() {
-                    [] => {}
-                    [one] => write!(f, " and {one}")?,
-                    more => write!(f, " and {} more hosts", more.len())?,
-                }
+            Self::Drain { hosts, deadline, .. } => {
+                write!(f, "drain {hosts}")?;
                 deadline.map_or(Ok(()), |deadline| write!(f, " within {}", deadline.human()))
             }
             Self::Balance => f.write_str("balance"),

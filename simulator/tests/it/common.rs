@@ -45,7 +45,7 @@ pub(crate) fn disappointments(scenario: &Scenario) -> Option<String> {
 
 /// Drains a host onto the first host with room, one guest after the other.
 pub(crate) fn first_fit(snapshot: &Snapshot, goal: &Goal) -> Result<Plan, String> {
-    let Goal::Drain { host: drained, .. } = goal else { return Err("only drains".to_owned()) };
+    let drained = goal.emptied().next().ok_or("only drains")?;
     let template = template();
     let mut homes = snapshot.domains.clone();
     let mut moves: Vec<Move> = Vec::new();

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, error::Error};
 use whimbrel_benches::{cluster::Cluster, cpu_time};
 use whimbrel_core::{
     Goal, HostId, Plan, Predictor, check,
+    plan::Emptied,
     predict::{MigrationRequest, PredictError, Prediction, Quantiles},
     units::{BytesPerSecond, Share, Span},
 };
@@ -84,9 +85,8 @@ fn evacuation() -> Result<(Cluster, Goal), Box<dyn Error>> {
     let limits = &mut cluster.policy.limits;
     (limits.migrations_per_host, limits.migrations_total) = (1, 1024);
     limits.path_bandwidth = LINK;
-    let (host, also) = hosts.split_first().ok_or("no hosts")?;
-    let also = also[..EMPTIED - 1].to_vec();
-    Ok((cluster, Goal::Drain { host: host.clone(), also, deadline: None, strict: false }))
+    let hosts = Emptied::of(hosts.into_iter().take(EMPTIED))?;
+    Ok((cluster, Goal::Drain { hosts, deadline: None, strict: false }))
 }
 
 /// No schedule of these moves ends sooner, in seconds: the busiest link in its busier direction.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use whimbrel_core::{
     Outlook,
     cluster::{Domain, DomainState, Host, Needs, Offers, Snapshot},
-    plan::{Flavour, Goal},
+    plan::{Emptied, Flavour, Goal},
     policy::Policy,
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
@@ -74,13 +74,10 @@ fn goal(plain: &Plain) -> Result<Option<Goal>, FormatError> {
         (Some(PlainGoal::Defragment), []) => {
             Ok(Some(Goal::Defragment { flavours: waiting(&plain.vms) }))
         }
-        (Some(PlainGoal::Drain), [host, also @ ..]) => {
-            let (host, also) = (host.clone(), also.to_vec());
-            Ok(Some(Goal::Drain { host, also, deadline: None, strict: false }))
-        }
-        (Some(PlainGoal::Drain), []) => {
-            refused("no host is named to be drained".to_owned(), "name hosts in `drain`")
-        }
+        (Some(PlainGoal::Drain), hosts) => match Emptied::of(hosts.iter().cloned()) {
+            Ok(hosts) => Ok(Some(Goal::Drain { hosts, deadline: None, strict: false })),
+            Err(_) => refused("no host is named to be drained".to_owned(), "name hosts in `drain`"),
+        },
         (goal, [_, ..]) => refused(
             format!("`drain` names hosts, and the goal is {}", goal.map_or("balance", name)),
             "set the goal to \"drain\", or leave `drain` empty",

@@ -122,9 +122,11 @@ pub(crate) fn value(cluster: &Cluster, goal: &Goal, terms: &[Term], place: &Plac
                 let factor = cluster.policy.balance.gain_factor;
                 after("contention_guest_seconds") + factor * after("migration_guest_seconds")
             }
-            Goal::Drain { host, .. } => {
+            Goal::Drain { .. } => {
+                let emptied = |host: &HostId| goal.emptied().any(|one| one == host);
                 let domains = cluster.snapshot.domains.iter();
-                let others = domains.filter(|d| d.host != *host && place[&d.vm] != d.host).count();
+                let others =
+                    domains.filter(|d| !emptied(&d.host) && place[&d.vm] != d.host).count();
                 // Far above any contention here: others move only where they must.
                 after("contention_guest_seconds")
                     + after("migration_guest_seconds")

@@ -130,8 +130,7 @@ fn sizes_that_nothing_can_have_are_refused_by_name() {
 fn a_missed_deadline_is_named_or_refused() {
     let cluster = Cluster::of(&["h0", "h1"]).vm("a", "h0", 30, 1.0).vm("b", "h0", 10, 1.0);
     let drain = |seconds, strict| Goal::Drain {
-        host: host_id("h0"),
-        also: Vec::new(),
+        hosts: host_id("h0").into(),
         deadline: Some(Span::from_seconds(seconds)),
         strict,
     };

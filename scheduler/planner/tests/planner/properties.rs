@@ -104,8 +104,8 @@ proptest! {
                     place.extend(moved);
                     place.values().filter(|at| at.as_str() == host).count()
                 };
-                if let Goal::Drain { host, .. } = &goal {
-                    prop_assert_eq!(left(host.as_str()), 0);
+                if let Goal::Drain { hosts, .. } = &goal {
+                    prop_assert!(hosts.iter().all(|host| left(host.as_str()) == 0));
                     prop_assert!(plan.stays.is_empty());
                 }
                 let ends: Vec<_> = plan.stays.iter().map(|stay| &stay.vm).collect();

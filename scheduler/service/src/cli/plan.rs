@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use whimbrel_core::{Goal, HostId, plan::Flavour, units::Span};
+use whimbrel_core::{
+    Goal, HostId,
+    plan::{Emptied, Flavour},
+    units::Span,
+};
 use whimbrel_planner::undo;
 
 use super::{
@@ -34,10 +38,9 @@ impl PlanArguments {
     /// What is asked for, and how; `None` where that depends on where everything is now.
     pub(super) fn taken_apart(&self) -> Option<(Goal, &GoalArguments)> {
         match &self.goal {
-            GoalArgument::Drain { host, also, deadline, strict, common } => {
-                let (host, also) = (host.clone(), also.clone());
-                let drain = Goal::Drain { host, also, deadline: *deadline, strict: *strict };
-                Some((drain, common))
+            GoalArgument::Drain { hosts, deadline, strict, common } => {
+                let hosts = Emptied::of(hosts.iter().cloned()).ok()?;
+                Some((Goal::Drain { hosts, deadline: *deadline, strict: *strict }, common))
             }
             GoalArgument::Balance { common } => Some((Goal::Balance, common)),
             GoalArgument::Even { common } => Some((Goal::Even, common)),
@@ -55,10 +58,9 @@ impl PlanArguments {
 enum GoalArgument {
     /// Move every domain away from a host, or from several
     Drain {
-        /// The host to empty
-        host: HostId,
-        /// Hosts to empty beside it
-        also: Vec<HostId>,
+        /// The hosts to empty
+        #[arg(required = true, value_name = "HOST")]
+        hosts: Vec<HostId>,
         /// When the last domain is to have left, from now; the plan says what would be late
         #[arg(long, value_name = "SPAN")]
         deadline: Option<Span>,

@@ -2,7 +2,7 @@
 
 use whimbrel_core::{
     Goal,
-    plan::Flavour,
+    plan::{Emptied, Flavour},
     units::{Bytes, Span},
 };
 use whimbrel_proto::v1;
@@ -36,10 +36,10 @@ impl Wire for Goal {
         use v1::goal::Kind;
         Ok(match required("goal.kind", message.kind)? {
             Kind::Drain(v1::DrainGoal { hosts, deadline_micros, strict }) => {
-                let mut named = hosts.iter().map(|host| name("goal.drain.hosts", host));
+                let named = hosts.iter().map(|host| name("goal.drain.hosts", host));
+                let hosts = Emptied::of(named.collect::<Result<Vec<_>, _>>()?);
                 Self::Drain {
-                    host: required("goal.drain.hosts", named.next())??,
-                    also: named.collect::<Result<_, _>>()?,
+                    hosts: required("goal.drain.hosts", hosts.ok())?,
                     deadline: deadline_micros.map(Span::from_micros),
                     strict,
                 }

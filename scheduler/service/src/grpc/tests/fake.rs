@@ -174,7 +174,7 @@ pub(in super::super) fn plan(goal: &Goal, seed: u64) -> Plan {
 /// What the checker says: draining any host but h1 is refused.
 fn note(goal: &Goal) -> Note {
     let problem = match goal {
-        Goal::Drain { host: other, .. } if *other != host("h1") => Problem::NotDrained { left: 1 },
+        Goal::Drain { hosts, .. } if *hosts != host("h1").into() => Problem::NotDrained { left: 1 },
         _ => Problem::RuleBrokenAtEnd { rule: "spread".to_owned(), already: true },
     };
     Note { subject: "end".to_owned(), problem }
