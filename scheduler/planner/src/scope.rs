@@ -63,11 +63,6 @@ impl Scope {
     pub(crate) fn displaces(&self, home: usize) -> bool {
         !self.must_leave.is_empty() && !self.empties(home)
     }
-
-    /// Yes-or-no decisions in it, at most.
-    pub(crate) fn decisions(&self, view: &View<'_>) -> usize {
-        self.vms().count().saturating_mul(view.hosts.len())
-    }
 }
 
 impl Context<'_> {

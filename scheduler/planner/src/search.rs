@@ -5,6 +5,7 @@
 
 pub(crate) mod again;
 pub(crate) mod draft;
+mod floor;
 mod local;
 mod mend;
 mod problem;
@@ -12,6 +13,7 @@ mod refine;
 mod relax;
 pub(crate) mod seed;
 mod solve;
+mod targets;
 
 use crate::{
     costs::Price,
@@ -20,6 +22,7 @@ use crate::{
     view::Occupancy,
 };
 use draft::Draft;
+use floor::Floor;
 use problem::Cut;
 use seed::Incumbent;
 use solve::Answer;
@@ -76,18 +79,17 @@ pub(crate) fn search<'a>(
     scope: &'a Scope,
     seed: impl FnOnce() -> Option<Draft<'a>>,
 ) -> Result<Decision, Dead> {
+    let floor = floor(context, scope);
     let relaxed = relax::relax(context, scope);
     let bound = relaxed.as_ref().map(|relaxed| relaxed.bound);
-    let pieces = context.contention.pieces();
-    let whole = scope.decisions(context.view).saturating_mul(pieces) <= WORK_MAX
-        && context.view.memberships() <= MEMBERSHIPS_MAX;
+    let bound = bound.into_iter().chain(floor.as_ref().and_then(Floor::bound)).reduce(f64::max);
     let mut known = None;
     if let Some(mut draft) = relaxed.and_then(|relaxed| seed::round(context, scope, &relaxed)) {
         local::improve(&mut draft);
         known = route(context, scope, &Incumbent::of(draft));
     }
     // Moves of the seed are known to be possible one by one, which the better ones need not be.
-    if (whole || known.is_none())
+    if (floor.is_some() || known.is_none())
         && let Some(mut draft) = seed()
     {
         known = better(known, route(context, scope, &Incumbent::of(draft.clone())));
@@ -95,26 +97,43 @@ pub(crate) fn search<'a>(
         known = better(known, route(context, scope, &Incumbent::of(draft)));
     }
     let proven = |route: &Route| bound.is_some_and(|bound| gap(route.value, bound) <= solve::GAP);
-    if !whole || known.as_ref().is_some_and(proven) {
-        let found_by = "local search".to_owned();
-        let decision = known.map(|route| {
-            let gap = bound.map(|bound| gap(route.value, bound));
-            route.decision(found_by, gap)
-        });
-        return decision.ok_or(Dead::NoPlacement { proven: false });
+    if let Some(floor) = floor.filter(|_| !known.as_ref().is_some_and(proven)) {
+        return exact(context, (scope, floor), known, bound);
     }
-    exact(context, scope, known, bound)
+    let decision = known.map(|route| {
+        let gap = bound.map(|bound| gap(route.value, bound));
+        route.decision("local search".to_owned(), gap)
+    });
+    decision.ok_or(Dead::NoPlacement { proven: false })
 }
 
-/// Hands the whole problem to the solver; the better of its answer and `known`.
+/// What each VM costs at least on the hosts that the search needs, where the problem of these is
+/// small enough for the solver.
+fn floor(context: &Context<'_>, scope: &Scope) -> Option<Floor> {
+    if context.view.memberships() > MEMBERSHIPS_MAX {
+        return None;
+    }
+    let hosts = targets::needed(context, scope);
+    let decisions = scope.vms().count().saturating_mul(hosts.len());
+    let small = decisions.saturating_mul(context.contention.pieces()) <= WORK_MAX;
+    small.then(|| Floor::new(context, scope, &hosts))
+}
+
+/// Hands the problem to the solver, without what is known to be in no better placement; the better
+/// of its answer and `known`.
 fn exact(
     context: &Context<'_>,
-    scope: &Scope,
+    (scope, floor): (&Scope, Floor),
     known: Option<Route>,
     relaxed: Option<f64>,
 ) -> Result<Decision, Dead> {
-    let options = problem::options(context, scope);
+    let mut options = floor.options(known.as_ref().map(|route| route.value));
     let start = known.as_ref().map(|route| route.place.clone());
+    if let Some(start) = &start {
+        for (&vm, places) in &mut options {
+            places.extend(context.price(scope, vm, start[vm]).map(|price| (start[vm], price)));
+        }
+    }
     let mut cuts: Vec<Cut> = Vec::new();
     let mut bound = relaxed;
     let mut best: Option<Route> = None;

@@ -12,7 +12,7 @@
 //!
 //! Builds only; [`solve`](crate::solve) runs it and trusts no answer before it has checked it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use good_lp::{
     Constraint, Expression, ProblemVariables, SolverModel, Variable, solvers::highs::HighsProblem,
@@ -36,10 +36,10 @@ pub(crate) type Cut = Vec<(usize, usize)>;
 /// Everything else stays where it is.
 pub(crate) type Options = BTreeMap<usize, BTreeMap<usize, f64>>;
 
-/// The options that `scope` leaves.
-pub(crate) fn options(context: &Context<'_>, scope: &Scope) -> Options {
+/// The options that `scope` leaves on `hosts`.
+pub(crate) fn options(context: &Context<'_>, scope: &Scope, hosts: &BTreeSet<usize>) -> Options {
     let places = |vm: usize| {
-        let hosts = 0..context.view.hosts.len();
+        let hosts = hosts.iter().copied();
         hosts.filter_map(|host| Some((host, context.price(scope, vm, host)?))).collect()
     };
     scope.vms().map(|vm| (vm, places(vm))).collect()

@@ -104,7 +104,7 @@ pub(crate) fn relax(context: &Context<'_>, scope: &Scope) -> Option<Relaxed> {
 }
 
 /// What VMs that may not move keep broken, whatever the others do.
-fn kept_broken(context: &Context<'_>, scope: &Scope) -> f64 {
+pub(super) fn kept_broken(context: &Context<'_>, scope: &Scope) -> f64 {
     let view = context.view;
     let fixed = (0..view.vms.len()).filter(|&vm| !scope.movable[vm]);
     let banned = fixed.filter(|&vm| view.ban(vm, view.vms[vm].home).is_some()).count();

@@ -39,6 +39,11 @@ pub(crate) struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// Whether every host is a place of its own.
+    pub(crate) fn by_host(&self) -> bool {
+        self.places.is_none()
+    }
+
     /// The place that `host` is in, by the number of its first host; `None` where it does not
     /// count.
     pub(crate) fn place(&self, host: usize) -> Option<usize> {
