@@ -12,6 +12,20 @@ use whimbrel_core::{
     units::{Bytes, Share, Span},
 };
 
+/// Why nothing can be said of a cluster under a policy, whatever is asked.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Unsound {
+    /// The snapshot gives some VM no single place.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// A number of the policy is out of its range.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// The policy's rules cannot hold on this cluster.
+    #[error("{}", joined(.0))]
+    Contradictions(Vec<Contradiction>),
+}
+
 /// Why a request has no plan. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PlanFailure {
@@ -27,15 +41,9 @@ pub enum PlanFailure {
         /// The policy's limit.
         limit: Span,
     },
-    /// The snapshot gives some VM no single place.
+    /// The cluster cannot be judged under the policy, for whatever goal.
     #[error(transparent)]
-    Placement(#[from] PlacementError),
-    /// A number of the policy is out of its range.
-    #[error(transparent)]
-    Range(#[from] RangeError),
-    /// The policy's rules cannot hold on this cluster.
-    #[error("{}", joined(.0))]
-    Contradictions(Vec<Contradiction>),
+    Unsound(#[from] Unsound),
     /// The goal names a host that does not exist.
     #[error("host {host} is not in the snapshot (hint: hosts are {known})")]
     UnknownHost {

@@ -43,6 +43,7 @@ mod failure;
 pub mod formats;
 mod goal;
 pub mod input;
+mod moments;
 mod options;
 mod ordering;
 mod packing;
@@ -60,7 +61,7 @@ mod view;
 
 pub use compare::evaluate;
 pub use explain::{Explanation, explain, explain_all};
-pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled};
+pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled, Unsound};
 pub use relaxation::ways_out;
 
 use crate::{

@@ -13,7 +13,7 @@ use whimbrel_core::{
     units::{Bytes, Span},
 };
 
-use crate::{PlanFailure, PlanRequest};
+use crate::{PlanFailure, PlanRequest, Unsound};
 use search::Search;
 
 mod change;
@@ -88,7 +88,7 @@ pub fn ways_out(request: &PlanRequest<'_>, failure: &PlanFailure) -> WaysOut {
 fn about_what_is_wanted(failure: &PlanFailure) -> bool {
     matches!(
         failure,
-        PlanFailure::Contradictions(_)
+        PlanFailure::Unsound(Unsound::Contradictions(_))
             | PlanFailure::NoTargetUp { .. }
             | PlanFailure::WouldStall { .. }
             | PlanFailure::NoTarget { .. }

@@ -5,38 +5,29 @@
 use std::collections::BTreeSet;
 
 use whimbrel_core::{
-    Domain,
-    cluster::HostState,
+    cluster::{HostState, Snapshot},
     ids::HostId,
-    plan::{Goal, Reason},
-    predict::MigrationRequest,
-    units::Span,
+    plan::Reason,
+    policy::Policy,
 };
 
 use crate::{
     PlanRequest,
-    failure::{Held, PlanFailure},
-    rest,
+    failure::{Held, PlanFailure, Unsound},
+    moments, rest,
     view::View,
 };
 
 /// The request by index, if it can be planned for at all.
 pub(crate) fn view<'a>(request: &PlanRequest<'a>) -> Result<View<'a>, PlanFailure> {
     let (snapshot, policy) = (request.snapshot, request.policy);
-    policy.check_ranges()?;
     let (age, limit) = (request.now.since(snapshot.taken_at), policy.limits.snapshot_age_max);
     if age > limit {
         return Err(PlanFailure::Stale { age, limit });
     }
-    snapshot.placement()?;
-    let contradictions = policy.contradictions(snapshot);
-    if !contradictions.is_empty() {
-        return Err(PlanFailure::Contradictions(contradictions));
-    }
-    let mut view = View::new(snapshot, policy)?;
+    let mut view = sound(snapshot, policy)?;
     rest::look_ahead(&mut view, request.outlook, request.now);
-    view.hold_outside_windows(request.now, |domain| lasts(request, domain));
-    wait_for_quiet(&mut view, request);
+    moments::set(&mut view, request);
     for host in request.goal.emptied() {
         goal_host(request, host)?;
         some_target(request, host)?;
@@ -44,40 +35,15 @@ pub(crate) fn view<'a>(request: &PlanRequest<'a>) -> Result<View<'a>, PlanFailur
     Ok(view)
 }
 
-/// Lets VMs that leave hosts with a deadline begin when they are quieter, as far as deadline and
-/// windows leave time for that.
-fn wait_for_quiet(view: &mut View<'_>, request: &PlanRequest<'_>) {
-    let Goal::Drain { deadline: Some(deadline), .. } = &request.goal else { return };
-    let emptied = view.emptied(&request.goal);
-    for vm in view.vms.iter_mut().filter(|vm| emptied.contains(&vm.home)) {
-        let Some(quieter) = request.outlook.quieter.get(&vm.domain.vm) else { continue };
-        let domain = Domain { dirty: quieter.dirty.clone(), ..vm.domain.clone() };
-        let Some(lasts) = lasts(request, &domain) else { continue };
-        let ends = quieter.at + lasts;
-        let closes = vm.ends_before.is_some_and(|closes| ends > closes);
-        if quieter.at > request.now && ends <= request.now + *deadline && !closes {
-            vm.not_before = Some(quieter.at);
-        }
+/// Snapshot and policy by index, if anything can be said of them.
+pub(crate) fn sound<'a>(snapshot: &'a Snapshot, policy: &'a Policy) -> Result<View<'a>, Unsound> {
+    policy.check_ranges()?;
+    snapshot.placement()?;
+    let contradictions = policy.contradictions(snapshot);
+    if !contradictions.is_empty() {
+        return Err(Unsound::Contradictions(contradictions));
     }
-}
-
-/// How long a migration of `domain` takes in 19 of 20 cases on a path that it has to itself; `None`
-/// where nobody knows.
-fn lasts(request: &PlanRequest<'_>, domain: &Domain) -> Option<Span> {
-    let host = request.snapshot.hosts.get(&domain.host)?;
-    let usual = request.policy.limits.path_bandwidth;
-    let question = MigrationRequest {
-        domain,
-        to: None,
-        settings: &request.policy.migration,
-        path_bandwidth: host.migration_bandwidth.unwrap_or(usual),
-        sharing: 1,
-        qemu: host.qemu.unwrap_or_default(),
-        now: request.now,
-        seed: request.seed,
-    };
-    let answer = request.predictor.predict(&question).ok()?;
-    answer.likely_converges().then_some(answer.total_time.p95)
+    Ok(View::new(snapshot, policy)?)
 }
 
 /// A host in maintenance can be drained: that is what maintenance is for.

@@ -26,6 +26,7 @@ use super::{
     seats::{Block, blocks, seat},
     trial::Trial,
 };
+use crate::failure::Unsound;
 
 /// Which machines need to start again, and what may be done for them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -139,7 +140,7 @@ fn wider(room: &Room, limits: Emergency) -> Result<Room, PlacingFailure> {
     let (reserve, overcommit) = (limits.memory_reserve.get(), limits.cpu_overcommit);
     let refused = |key, value, range| {
         let range = RangeError::Number { key, value, range };
-        Err(PlacingFailure::Room(RoomError::Range(range)))
+        Err(PlacingFailure::Room(Unsound::from(range).into()))
     };
     if reserve > 0.95 {
         return refused("the emergency's memory reserve", reserve, "0 to 0.95");

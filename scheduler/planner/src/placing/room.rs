@@ -11,9 +11,9 @@ use std::{
 
 use thiserror::Error;
 use whimbrel_core::{
-    cluster::{HostState, Needs, Offers, PlacementError, Snapshot},
+    cluster::{HostState, Needs, Offers, Snapshot},
     ids::{HostId, VmId},
-    policy::{Contradiction, Policy, RangeError},
+    policy::Policy,
     units::Share,
 };
 
@@ -22,7 +22,7 @@ use super::{
     size::{Size, parts},
     trial::Item,
 };
-use crate::{contention::Contention, failure::joined, view::View};
+use crate::{contention::Contention, failure::Unsound, validate, view::View};
 
 /// A host with its limits and sums.
 #[derive(Debug, Clone)]
@@ -88,15 +88,9 @@ pub struct Room {
 /// Why there is no room to ask, or why a change of it is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum RoomError {
-    /// The snapshot gives some machine no single place.
+    /// The cluster cannot be judged under the policy, for whatever is asked.
     #[error(transparent)]
-    Placement(#[from] PlacementError),
-    /// A number of the policy is out of its range.
-    #[error(transparent)]
-    Range(#[from] RangeError),
-    /// The policy's rules cannot hold on this cluster.
-    #[error("{}", joined(.0))]
-    Contradictions(Vec<Contradiction>),
+    Unsound(#[from] Unsound),
     /// No such host.
     #[error("host {0} is not in the cluster (hint: whimbrel inventory lists the hosts)")]
     UnknownHost(HostId),
@@ -132,12 +126,7 @@ impl Room {
     /// # Errors
     /// [`RoomError`] where the snapshot gives a machine no single place, or the policy cannot hold.
     pub fn new(snapshot: &Snapshot, policy: &Policy) -> Result<Self, RoomError> {
-        policy.check_ranges()?;
-        let view = View::new(snapshot, policy)?;
-        let contradictions = policy.contradictions(snapshot);
-        if !contradictions.is_empty() {
-            return Err(RoomError::Contradictions(contradictions));
-        }
+        let view = validate::sound(snapshot, policy)?;
         Ok(Self::at(&view, &view.present(), snapshot))
     }
 

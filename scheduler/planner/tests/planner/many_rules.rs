@@ -7,7 +7,7 @@ use whimbrel_core::{
     plan::Goal,
     policy::{Budget, Contradiction, Per, Rule, RuleKind},
 };
-use whimbrel_planner::PlanFailure;
+use whimbrel_planner::{PlanFailure, Unsound};
 
 use crate::support::*;
 
@@ -108,7 +108,9 @@ fn a_thousand_contradictions_are_told_by_some_dozens_of_them() {
         [Rule::affinity(&format!("a{number}"), pair()), Rule::anti_affinity("b", pair())]
     };
     cluster.policy.rules = (0..1000).step_by(2).flat_map(both).collect();
-    let PlanFailure::Contradictions(found) = cluster.plan(Goal::Balance).unwrap_err() else {
+    let PlanFailure::Unsound(Unsound::Contradictions(found)) =
+        cluster.plan(Goal::Balance).unwrap_err()
+    else {
         panic!("contradictions are refused");
     };
     assert_eq!(found.len(), 50);
@@ -126,7 +128,9 @@ fn rules_that_all_name_everybody_are_refused_by_number() {
     };
     cluster.policy.rules = (0..20_000).map(everybody).collect();
     let begun = cpu_seconds();
-    let PlanFailure::Contradictions(found) = cluster.plan(Goal::Balance).unwrap_err() else {
+    let PlanFailure::Unsound(Unsound::Contradictions(found)) =
+        cluster.plan(Goal::Balance).unwrap_err()
+    else {
         panic!("too much is refused");
     };
     let named = 20_000 * VMS;

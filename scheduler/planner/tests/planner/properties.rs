@@ -117,7 +117,7 @@ proptest! {
                 // The present placement is always there, and balance may always keep it.
                 let refused = matches!(
                     failure,
-                    whimbrel_planner::PlanFailure::Contradictions(_)
+                    whimbrel_planner::PlanFailure::Unsound(whimbrel_planner::Unsound::Contradictions(_))
                 );
                 prop_assert!(refused || goal != Goal::Balance, "{}", text);
             }

@@ -5,7 +5,7 @@ use whimbrel_core::{
     plan::{Goal, Reason},
     units::{BytesPerSecond, Span},
 };
-use whimbrel_planner::{PlanFailure, PlanRequest, plan};
+use whimbrel_planner::{PlanFailure, PlanRequest, Unsound, plan};
 
 use crate::support::*;
 
@@ -30,9 +30,9 @@ fn a_stale_snapshot() {
 #[test]
 fn a_machine_on_two_hosts_and_a_policy_out_of_range() {
     let twice = Cluster::of(&["a", "b"]).vm("v", "a", 1, 1.0).vm("v", "b", 1, 1.0);
-    assert!(matches!(refused(&twice, Goal::Balance), PlanFailure::Placement(_)));
+    assert!(matches!(refused(&twice, Goal::Balance), PlanFailure::Unsound(Unsound::Placement(_))));
     let absurd = Cluster::of(&["a"]).policy(|policy| policy.balance.gain_factor = f64::NAN);
-    assert!(matches!(refused(&absurd, Goal::Balance), PlanFailure::Range(_)));
+    assert!(matches!(refused(&absurd, Goal::Balance), PlanFailure::Unsound(Unsound::Range(_))));
 }
 
 #[test]

@@ -205,7 +205,7 @@ proptest! {
                 place.extend(plan.moves().map(|(_, m)| (m.vm.clone(), m.to.clone())));
                 Some(value(&cluster, &goal, &plan.report.terms, &place))
             }
-            Err(PlanFailure::Contradictions(_)) => return Ok(()),
+            Err(PlanFailure::Unsound(_)) => return Ok(()),
             Err(_) => None,
         };
         let before = breaches(&cluster, &present(&cluster));
