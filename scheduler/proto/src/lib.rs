@@ -16,5 +16,8 @@ pub mod v1 {
     include!("generated/whimbrel.v1.rs");
 }
 
+/// What every message can do: its length in bytes, for example.
+pub use prost::Message;
+
 /// The package's encoded `google.protobuf.FileDescriptorSet`, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/whimbrel.v1.bin");

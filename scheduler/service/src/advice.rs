@@ -23,10 +23,12 @@ use crate::Failure;
 mod ask;
 mod outlook;
 mod quiet;
+mod rescue;
 mod tell;
 
 pub use ask::{Explanation, Question};
 pub use quiet::level;
+pub use rescue::RescueQuestion;
 pub use tell::Asked;
 
 /// Simulations behind a band: enough for a 95th percentile that is not simply the worst.

@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-use whimbrel_planner::placing::{PlacingFailure, RoomError};
+use whimbrel_planner::{
+    placing::{PlacingFailure, RoomError},
+    undo::UndoFailure,
+};
 
 /// An error as a person or an API client sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +44,19 @@ impl From<PlacingFailure> for Failure {
             | PlacingFailure::NoHostUp(_)
             | PlacingFailure::NoneFailed => FailureKind::Conflict,
             _ => FailureKind::Invalid,
+        };
+        Self::new(kind, failure)
+    }
+}
+
+impl From<UndoFailure> for Failure {
+    /// A plan that is sound and does not fit the cluster may fit it at another time.
+    fn from(failure: UndoFailure) -> Self {
+        let kind = match &failure {
+            UndoFailure::Plan(_) => FailureKind::Invalid,
+            UndoFailure::OtherCluster { .. } | UndoFailure::UnknownHost { .. } => {
+                FailureKind::Conflict
+            }
         };
         Self::new(kind, failure)
     }

@@ -260,7 +260,7 @@ pub struct Stall {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Goal {
     /// Exactly one must be set.
-    #[prost(oneof = "goal::Kind", tags = "1, 2, 9, 3, 4")]
+    #[prost(oneof = "goal::Kind", tags = "1, 2, 9, 3, 4, 10")]
     pub kind: ::core::option::Option<goal::Kind>,
 }
 /// Nested message and enum types in `Goal`.
@@ -283,6 +283,9 @@ pub mod goal {
         /// Empty as many hosts as pays, so that they may be switched off.
         #[prost(message, tag = "4")]
         Powersave(super::PowersaveGoal),
+        /// Bring VMs to given hosts, as taking a plan back does.
+        #[prost(message, tag = "10")]
+        Restore(super::RestoreGoal),
     }
 }
 /// Move every VM away from hosts. The hosts themselves are neither stopped nor changed.
@@ -330,15 +333,495 @@ pub struct WantedFlavour {
 /// Empty as many hosts as pays, by the section powersave of the policy. No host is switched off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PowersaveGoal {}
+/// Bring VMs to given hosts, whether that pays or not; all others stay. Refused when any of them
+/// cannot be where it is to be.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RestoreGoal {
+    /// Where each is to be at the end, each VM once; a VM that is there already does not move.
+    #[prost(message, repeated, tag = "1")]
+    pub places: ::prost::alloc::vec::Vec<VmPlace>,
+}
+/// Where a VM is to be.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmPlace {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Its host.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+}
 /// Request of Plan.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlanRequest {
-    /// What the plan is for.
-    #[prost(message, optional, tag = "1")]
-    pub goal: ::core::option::Option<Goal>,
     /// Seed of everything that is drawn, in planning and in the simulation.
     #[prost(uint64, tag = "2")]
     pub seed: u64,
+    /// A plan file, exact: the previous plan in place of the one that the server remembers.
+    #[prost(string, optional, tag = "5")]
+    pub previous_plan_text: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether there is no previous plan, whatever the server remembers. Not together with
+    /// `previous_plan_text`.
+    #[prost(bool, tag = "6")]
+    pub anew: bool,
+    /// What the plan is for. Exactly one must be set.
+    #[prost(oneof = "plan_request::Purpose", tags = "1, 3, 4")]
+    pub purpose: ::core::option::Option<plan_request::Purpose>,
+}
+/// Nested message and enum types in `PlanRequest`.
+pub mod plan_request {
+    /// What the plan is for. Exactly one must be set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Purpose {
+        /// A goal.
+        #[prost(message, tag = "1")]
+        Goal(super::Goal),
+        /// An earlier plan, to be taken back.
+        #[prost(message, tag = "3")]
+        Reverse(super::ReversePlan),
+        /// An earlier plan, to be gone on with.
+        #[prost(message, tag = "4")]
+        Resume(super::ResumePlan),
+    }
+}
+/// Take back what a plan has moved: every VM that is still where the plan put it goes to where it
+/// was. VMs that others have moved since stay. The plan that is made is empty where nothing is left
+/// to take back. Refused with FAILED_PRECONDITION when the plan is of other VMs, or a host is gone.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReversePlan {
+    /// The earlier plan's file, exact.
+    #[prost(string, tag = "1")]
+    pub plan_text: ::prost::alloc::string::String,
+}
+/// Plan for the goal of a plan again, from where everything is now: after a move that failed, for
+/// example. Refused as ReversePlan is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumePlan {
+    /// The earlier plan's file, exact.
+    #[prost(string, tag = "1")]
+    pub plan_text: ::prost::alloc::string::String,
+}
+/// How an earlier plan stands with one VM.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Standing {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Where it was when that plan was made.
+    #[prost(string, tag = "2")]
+    pub from_host: ::prost::alloc::string::String,
+    /// Where that plan leaves it.
+    #[prost(string, tag = "3")]
+    pub to_host: ::prost::alloc::string::String,
+    /// Where it is now.
+    #[prost(enumeration = "Whereabouts", tag = "4")]
+    pub whereabouts: i32,
+    /// The host that it is on now; given where it is on the way or elsewhere.
+    #[prost(string, optional, tag = "5")]
+    pub host: ::core::option::Option<::prost::alloc::string::String>,
+    /// The same for people.
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+}
+/// Request of Explain.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainRequest {
+    /// What is explained. Exactly one must be set.
+    #[prost(oneof = "explain_request::Explained", tags = "1, 2")]
+    pub explained: ::core::option::Option<explain_request::Explained>,
+    /// Of which VMs. Exactly one must be set.
+    #[prost(oneof = "explain_request::Subject", tags = "3, 4")]
+    pub subject: ::core::option::Option<explain_request::Subject>,
+}
+/// Nested message and enum types in `ExplainRequest`.
+pub mod explain_request {
+    /// What is explained. Exactly one must be set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Explained {
+        /// The plan that Plan would make for this request.
+        #[prost(message, tag = "1")]
+        Request(super::PlanRequest),
+        /// A plan file, exact.
+        #[prost(string, tag = "2")]
+        PlanText(::prost::alloc::string::String),
+    }
+    /// Of which VMs. Exactly one must be set.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// One VM, with every other host and what would change the answer. Where hosts times VMs are at
+        /// most 20000, a whole new plan confirms each such change.
+        #[prost(string, tag = "3")]
+        Vm(::prost::alloc::string::String),
+        /// Many VMs, each with its three best other hosts and without what would change the answer.
+        #[prost(enumeration = "super::ExplainScope", tag = "4")]
+        Scope(i32),
+    }
+}
+/// Response of Explain.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    /// The plan that is explained.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One entry a VM, ordered by name.
+    #[prost(message, repeated, tag = "2")]
+    pub explanations: ::prost::alloc::vec::Vec<Explanation>,
+}
+/// Why a VM moves or stays, with everything else where the plan leaves it. Costs, gains and
+/// contention are in guest-seconds: seconds that a VM's busy vCPU waits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Explanation {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Where it is.
+    #[prost(string, tag = "2")]
+    pub from_host: ::prost::alloc::string::String,
+    /// Where the plan leaves it; `from_host` if it stays.
+    #[prost(string, tag = "3")]
+    pub to_host: ::prost::alloc::string::String,
+    /// Why. Beside the codes of moves and stays, `not-asked`: the goal needs no move of it.
+    #[prost(message, optional, tag = "4")]
+    pub reason: ::core::option::Option<Reason>,
+    /// How loaded the hosts are that it is about: its own, its target, and the best other one.
+    #[prost(message, repeated, tag = "5")]
+    pub loads: ::prost::alloc::vec::Vec<HostLoad>,
+    /// What its move costs; of a VM that stays, what its best move would. Absent where nothing can move
+    /// it or nobody can say.
+    #[prost(message, optional, tag = "6")]
+    pub price: ::core::option::Option<MovePrice>,
+    /// Other hosts, best first.
+    #[prost(message, repeated, tag = "7")]
+    pub alternatives: ::prost::alloc::vec::Vec<Alternative>,
+    /// Other hosts that are not among `alternatives`.
+    #[prost(uint64, tag = "8")]
+    pub hosts_left_out: u64,
+    /// What would change the answer, each alone, all else as planned.
+    #[prost(message, repeated, tag = "9")]
+    pub thresholds: ::prost::alloc::vec::Vec<Threshold>,
+    /// Whether such changes were looked for: of single VMs, where the goal weighs what pays.
+    #[prost(bool, tag = "10")]
+    pub thresholds_sought: bool,
+    /// How long the load is expected to last: what contention is counted over.
+    #[prost(uint64, tag = "11")]
+    pub horizon_micros: u64,
+    /// All of it for people, in several lines.
+    #[prost(string, tag = "12")]
+    pub text: ::prost::alloc::string::String,
+}
+/// A host's load at three placements.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostLoad {
+    /// The host.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Its CPU.
+    #[prost(double, tag = "2")]
+    pub cpu_cores: f64,
+    /// Memory that guests may have.
+    #[prost(uint64, tag = "3")]
+    pub memory_limit_bytes: u64,
+    /// As it is.
+    #[prost(message, optional, tag = "4")]
+    pub now: ::core::option::Option<LoadAt>,
+    /// At the end of the plan.
+    #[prost(message, optional, tag = "5")]
+    pub planned: ::core::option::Option<LoadAt>,
+    /// At the end of the plan with the VM on the best other host; absent where there is none.
+    #[prost(message, optional, tag = "6")]
+    pub otherwise: ::core::option::Option<LoadAt>,
+}
+/// A host's load at one placement.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct LoadAt {
+    /// CPU that its guests want.
+    #[prost(double, tag = "1")]
+    pub cpu_cores: f64,
+    /// Memory of its guests.
+    #[prost(uint64, tag = "2")]
+    pub memory_bytes: u64,
+    /// Guest-seconds of slow-down over the horizon.
+    #[prost(double, tag = "3")]
+    pub contention_seconds: f64,
+}
+/// What a move costs: busy_cores x (migration_weight x total time + downtime_weight x downtime).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MovePrice {
+    /// Where to.
+    #[prost(string, tag = "1")]
+    pub to_host: ::prost::alloc::string::String,
+    /// The guest's busy vCPUs, at least 1.
+    #[prost(double, tag = "2")]
+    pub busy_cores: f64,
+    /// Median time that the migration takes.
+    #[prost(uint64, tag = "3")]
+    pub total_time_micros: u64,
+    /// Median time that the guest stands still.
+    #[prost(uint64, tag = "4")]
+    pub downtime_micros: u64,
+    /// The policy's `balance.migration_weight`, without a unit.
+    #[prost(double, tag = "5")]
+    pub migration_weight: f64,
+    /// The policy's `balance.downtime_weight`, without a unit.
+    #[prost(double, tag = "6")]
+    pub downtime_weight: f64,
+    /// Guest-seconds that slow-down during the migration is charged.
+    #[prost(double, tag = "7")]
+    pub brown_out_seconds: f64,
+    /// Guest-seconds that the standstill is charged.
+    #[prost(double, tag = "8")]
+    pub downtime_seconds: f64,
+    /// How many times its price a move must gain under this goal, without a unit.
+    #[prost(double, tag = "9")]
+    pub gain_factor: f64,
+}
+/// Another host for a VM.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Alternative {
+    /// The host.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Whether the VM is there now.
+    #[prost(bool, tag = "2")]
+    pub is_from_host: bool,
+    /// The same for people.
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+    /// What ending there would be. Exactly one is set.
+    #[prost(oneof = "alternative::Answer", tags = "3, 4")]
+    pub answer: ::core::option::Option<alternative::Answer>,
+}
+/// Nested message and enum types in `Alternative`.
+pub mod alternative {
+    /// What ending there would be. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        /// Possible, at this difference.
+        #[prost(message, tag = "3")]
+        Possible(super::Difference),
+        /// Not possible.
+        #[prost(message, tag = "4")]
+        Refused(super::Refusals),
+    }
+}
+/// What the objective would change by, in guest-seconds; above 0 is worse than the plan.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Difference {
+    /// The sum of the others.
+    #[prost(double, tag = "1")]
+    pub total_seconds: f64,
+    /// Contention on all hosts.
+    #[prost(double, tag = "2")]
+    pub contention_seconds: f64,
+    /// Price of the migrations, times the gain factor.
+    #[prost(double, tag = "3")]
+    pub price_seconds: f64,
+    /// Rules broken or mended, each at what a broken rule is charged.
+    #[prost(double, tag = "4")]
+    pub rules_seconds: f64,
+    /// What is charged for moving a VM that the goal need not move.
+    #[prost(double, tag = "5")]
+    pub displaced_seconds: f64,
+}
+/// Why a VM cannot end on a host.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Refusals {
+    /// All reasons, the hardest to change first.
+    #[prost(message, repeated, tag = "1")]
+    pub reasons: ::prost::alloc::vec::Vec<Refusal>,
+}
+/// One reason why a VM cannot end on a host.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Refusal {
+    /// The same for people.
+    #[prost(string, tag = "15")]
+    pub text: ::prost::alloc::string::String,
+    /// Exactly one is set.
+    #[prost(oneof = "refusal::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    pub kind: ::core::option::Option<refusal::Kind>,
+}
+/// Nested message and enum types in `Refusal`.
+pub mod refusal {
+    /// Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        /// The host is to be emptied.
+        #[prost(message, tag = "1")]
+        Emptied(super::RefusalEmptied),
+        /// The host is in this state and takes no VM.
+        #[prost(enumeration = "super::HostState", tag = "2")]
+        HostState(i32),
+        /// A rule forbids it.
+        #[prost(message, tag = "3")]
+        Rule(super::RefusalByRule),
+        /// Guests lack this much memory there.
+        #[prost(uint64, tag = "4")]
+        MemoryShortBytes(u64),
+        /// Guests lack as many vCPUs there under `limits.cpu_overcommit`.
+        #[prost(double, tag = "5")]
+        VcpusShort(f64),
+        /// The migration is not expected to end.
+        #[prost(message, tag = "6")]
+        Stalls(super::RefusalStalls),
+        /// What the migration would cost cannot be predicted, for this reason.
+        #[prost(string, tag = "7")]
+        Unpredictable(::prost::alloc::string::String),
+        /// Something else that the planner knows of.
+        #[prost(message, tag = "8")]
+        Unfit(super::RefusalUnfit),
+    }
+}
+/// The host is to be emptied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusalEmptied {}
+/// A rule forbids it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusalByRule {
+    /// The rule's name.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// The VM there that it is about; absent unless it is a rule among VMs.
+    #[prost(string, optional, tag = "2")]
+    pub with_vm: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// The migration is not expected to end.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RefusalStalls {
+    /// Probability that it would. Range 0..=1.
+    #[prost(double, tag = "1")]
+    pub converges_share: f64,
+    /// The smallest downtime limit that would let it switch over.
+    #[prost(uint64, optional, tag = "2")]
+    pub downtime_limit_needed_micros: ::core::option::Option<u64>,
+}
+/// Something else that the planner knows of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusalUnfit {}
+/// A change after which the VM would end elsewhere.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Threshold {
+    /// Where the VM would end then.
+    #[prost(string, tag = "3")]
+    pub host: ::prost::alloc::string::String,
+    /// Whether a whole new plan under it, in which everything may move, really leaves the VM elsewhere;
+    /// absent where none was made.
+    #[prost(bool, optional, tag = "4")]
+    pub confirmed: ::core::option::Option<bool>,
+    /// What would have to change. Exactly one is set.
+    #[prost(oneof = "threshold::Change", tags = "1, 2")]
+    pub change: ::core::option::Option<threshold::Change>,
+}
+/// Nested message and enum types in `Threshold`.
+pub mod threshold {
+    /// What would have to change. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Change {
+        /// A value of the policy.
+        #[prost(message, tag = "1")]
+        Value(super::PolicyValue),
+        /// The rule of this name would have to go.
+        #[prost(string, tag = "2")]
+        WithoutRule(::prost::alloc::string::String),
+    }
+}
+/// A value of the policy from which on the answer is another. Values have the key's own unit; spans
+/// (`balance.horizon`, `migration.downtime_limit`) are in seconds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PolicyValue {
+    /// Its key, for example `balance.gain_factor`.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// What it is.
+    #[prost(double, tag = "2")]
+    pub now: f64,
+    /// From where on the answer is another.
+    #[prost(double, tag = "3")]
+    pub at: f64,
+    /// Whether that holds at `at` and below it, rather than at it and above.
+    #[prost(bool, tag = "4")]
+    pub below: bool,
+}
+/// Request of Rescue.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RescueRequest {
+    /// Hosts to take for failed, whether they answer or not; none for all that do not answer.
+    #[prost(string, repeated, tag = "1")]
+    pub failed_hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Classes of VMs, each VM once; those that are not named are of class 0.
+    #[prost(message, repeated, tag = "2")]
+    pub priorities: ::prost::alloc::vec::Vec<VmPriority>,
+    /// Wider limits for VMs that find no host otherwise; absent: the policy's hold for all.
+    #[prost(message, optional, tag = "3")]
+    pub emergency: ::core::option::Option<EmergencyLimits>,
+}
+/// The class of a VM.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmPriority {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Its class: a higher one gets its hosts first, whatever that leaves for lower ones.
+    #[prost(sint64, tag = "2")]
+    pub priority: i64,
+}
+/// Limits for the time after a failure, in place of the policy's.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct EmergencyLimits {
+    /// Part of each host's memory kept free of guests; absent: `limits.memory_reserve`.
+    /// Range 0..=0.95.
+    #[prost(double, optional, tag = "1")]
+    pub memory_reserve_share: ::core::option::Option<f64>,
+    /// vCPUs that one core may carry; absent: `limits.cpu_overcommit`. Range 0.1..=100.
+    #[prost(double, optional, tag = "2")]
+    pub vcpus_per_core: ::core::option::Option<f64>,
+}
+/// Response of Rescue.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RescueResponse {
+    /// The failed hosts, by name.
+    #[prost(string, repeated, tag = "1")]
+    pub failed_hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// VMs that start again, in the order in which they should.
+    #[prost(message, repeated, tag = "2")]
+    pub restarts: ::prost::alloc::vec::Vec<RestartedVm>,
+    /// VMs that find no host, the highest class first.
+    #[prost(message, repeated, tag = "3")]
+    pub unrescued: ::prost::alloc::vec::Vec<UnrescuedVm>,
+}
+/// A VM with the host where it starts again.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RestartedVm {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// The failed host that it was on.
+    #[prost(string, tag = "2")]
+    pub from_host: ::prost::alloc::string::String,
+    /// Its class.
+    #[prost(sint64, tag = "3")]
+    pub priority: i64,
+    /// Its host, and how that stands with all who start there before it.
+    #[prost(message, optional, tag = "4")]
+    pub on: ::core::option::Option<Candidate>,
+    /// Whether it found a host only within the limits for emergencies.
+    #[prost(bool, tag = "5")]
+    pub emergency: bool,
+}
+/// A VM that finds no host.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnrescuedVm {
+    /// The VM.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// The failed host that it was on.
+    #[prost(string, tag = "2")]
+    pub from_host: ::prost::alloc::string::String,
+    /// Its class.
+    #[prost(sint64, tag = "3")]
+    pub priority: i64,
+    /// What the hosts say when its class and those above it have their hosts.
+    #[prost(message, optional, tag = "4")]
+    pub refused: ::core::option::Option<Refused>,
 }
 /// Request of Place.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -619,6 +1102,14 @@ pub struct PlanResponse {
     /// How the plan went in the simulator.
     #[prost(message, optional, tag = "3")]
     pub simulation: ::core::option::Option<SimulationSummary>,
+    /// How the earlier plan stands that is taken back or gone on with: every VM that it moves, ordered
+    /// by name; empty for other requests.
+    #[prost(message, repeated, tag = "4")]
+    pub standing: ::prost::alloc::vec::Vec<Standing>,
+    /// The previous plan that this one was made with; empty where there was none. Only the goal balance
+    /// has one.
+    #[prost(string, tag = "5")]
+    pub previous_plan_id: ::prost::alloc::string::String,
 }
 /// Moves in order, with what each waits for, their predicted cost and their reasons.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -731,7 +1222,7 @@ pub struct Move {
     pub predicted: ::core::option::Option<Prediction>,
 }
 /// A VM that stays, and why.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Stay {
     /// The VM.
     #[prost(string, tag = "1")]
@@ -741,7 +1232,7 @@ pub struct Stay {
     pub reason: ::core::option::Option<Reason>,
 }
 /// Why a VM moves or stays.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Reason {
     /// Stable, the `code` in the plan file: `host-drained`, `relieves`, `gain-too-small`, `no-room`
     /// and others. Versions may add codes.
@@ -750,6 +1241,32 @@ pub struct Reason {
     /// The same for people, with figures.
     #[prost(string, tag = "2")]
     pub text: ::prost::alloc::string::String,
+    /// What the text says, as the plan file has it.
+    #[prost(message, repeated, tag = "3")]
+    pub figures: ::prost::alloc::vec::Vec<Figure>,
+}
+/// One thing that a reason rests on.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Figure {
+    /// The key in the plan file, with its unit last where it has one: `gain_seconds`, `host` and others.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Exactly one is set.
+    #[prost(oneof = "figure::Value", tags = "2, 3")]
+    pub value: ::core::option::Option<figure::Value>,
+}
+/// Nested message and enum types in `Figure`.
+pub mod figure {
+    /// Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Value {
+        /// A number.
+        #[prost(double, tag = "2")]
+        Number(f64),
+        /// A name, a moment or a sentence.
+        #[prost(string, tag = "3")]
+        Text(::prost::alloc::string::String),
+    }
 }
 /// How a migration is done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1109,6 +1626,88 @@ impl DomainState {
             "DOMAIN_STATE_OUTGOING" => Some(Self::Outgoing),
             "DOMAIN_STATE_SHUT_OFF" => Some(Self::ShutOff),
             "DOMAIN_STATE_POST_COPY_FAILED" => Some(Self::PostCopyFailed),
+            _ => None,
+        }
+    }
+}
+/// Where a VM of an earlier plan is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Whereabouts {
+    /// Never sent.
+    Unspecified = 0,
+    /// Where the plan takes it.
+    Arrived = 1,
+    /// Where the plan took it from: its move has not begun or has failed.
+    NotMoved = 2,
+    /// Where the plan lets it wait on its way.
+    OnTheWay = 3,
+    /// Somewhere else: others have moved it since. It is left alone.
+    Elsewhere = 4,
+    /// A VM of this name is there, with another UUID. It is left alone.
+    OtherMachine = 5,
+    /// Nowhere.
+    Gone = 6,
+}
+impl Whereabouts {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHEREABOUTS_UNSPECIFIED",
+            Self::Arrived => "WHEREABOUTS_ARRIVED",
+            Self::NotMoved => "WHEREABOUTS_NOT_MOVED",
+            Self::OnTheWay => "WHEREABOUTS_ON_THE_WAY",
+            Self::Elsewhere => "WHEREABOUTS_ELSEWHERE",
+            Self::OtherMachine => "WHEREABOUTS_OTHER_MACHINE",
+            Self::Gone => "WHEREABOUTS_GONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHEREABOUTS_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHEREABOUTS_ARRIVED" => Some(Self::Arrived),
+            "WHEREABOUTS_NOT_MOVED" => Some(Self::NotMoved),
+            "WHEREABOUTS_ON_THE_WAY" => Some(Self::OnTheWay),
+            "WHEREABOUTS_ELSEWHERE" => Some(Self::Elsewhere),
+            "WHEREABOUTS_OTHER_MACHINE" => Some(Self::OtherMachine),
+            "WHEREABOUTS_GONE" => Some(Self::Gone),
+            _ => None,
+        }
+    }
+}
+/// Which of many VMs are explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplainScope {
+    /// Refused.
+    Unspecified = 0,
+    /// Every VM.
+    All = 1,
+    /// Those that the plan leaves where they are.
+    Stays = 2,
+}
+impl ExplainScope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLAIN_SCOPE_UNSPECIFIED",
+            Self::All => "EXPLAIN_SCOPE_ALL",
+            Self::Stays => "EXPLAIN_SCOPE_STAYS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLAIN_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLAIN_SCOPE_ALL" => Some(Self::All),
+            "EXPLAIN_SCOPE_STAYS" => Some(Self::Stays),
             _ => None,
         }
     }
@@ -1522,11 +2121,17 @@ pub mod scheduler_client {
                 .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Predict"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a plan for a goal, checks it and runs it in the simulator.
+        /// Makes a plan for a goal, or from an earlier plan, checks it and runs it in the simulator.
         ///
-        /// Changes nothing: the plan is a value, and nothing happens until Apply is given its text. The
-        /// same snapshot, policy, goal and seed give the same plan. A plan with fatal notes is returned
-        /// all the same, so that its notes can be read; Apply refuses it.
+        /// Changes no host: the plan is a value, and nothing happens until Apply is given its text. A plan
+        /// with fatal notes is returned all the same, so that its notes can be read; Apply refuses it.
+        ///
+        /// The same snapshot, telemetry, policy, request and previous plan give the same plan. The previous
+        /// plan matters to the goal balance only: what was planned and not done yet is kept where it is
+        /// within 2 % of the best gain, so that a plan that people are reading does not change under them.
+        /// Unless the request says otherwise it is the last balance that this server planned, for anybody,
+        /// that checker and simulator let pass: from its snapshot on it counts for as long as the policy's
+        /// `balance.horizon`, until Apply begins it or the server ends. PlanResponse names it.
         pub async fn plan(
             &mut self,
             request: impl tonic::IntoRequest<super::PlanRequest>,
@@ -1546,6 +2151,36 @@ pub mod scheduler_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Plan"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Explains why VMs move or stay: the figures that each was weighed by, every other host, and from
+        /// which value of the policy on the answer would be another.
+        ///
+        /// Changes nothing. Explains a plan that is given, or one that it makes as Plan would and returns;
+        /// that one is neither checked nor simulated, and is no previous plan of later ones. Refused with
+        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now.
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/whimbrel.v1.Scheduler/Explain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Explain"));
             self.inner.unary(req, path, codec).await
         }
         /// Finds hosts for new VMs: what each choice costs, the next best, and why not elsewhere.
@@ -1573,6 +2208,33 @@ pub mod scheduler_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Place"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Finds hosts for the VMs of failed hosts, by priority, and the order of their restarts.
+        ///
+        /// Changes nothing and starts nothing: it takes for granted that the failed hosts run nothing any
+        /// more, which whoever starts the VMs must make sure of. VMs that find no host are no error: they
+        /// are in the answer, with what the hosts lack. Refused with FAILED_PRECONDITION when no host has
+        /// failed, NOT_FOUND for a host or VM that is not there.
+        pub async fn rescue(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RescueRequest>,
+        ) -> std::result::Result<tonic::Response<super::RescueResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/whimbrel.v1.Scheduler/Rescue",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("whimbrel.v1.Scheduler", "Rescue"));
             self.inner.unary(req, path, codec).await
         }
         /// Counts how many more VMs of given sizes fit, by placing them as Place would.
@@ -1798,15 +2460,31 @@ pub mod scheduler_server {
             &self,
             request: tonic::Request<super::PredictRequest>,
         ) -> std::result::Result<tonic::Response<super::PredictResponse>, tonic::Status>;
-        /// Makes a plan for a goal, checks it and runs it in the simulator.
+        /// Makes a plan for a goal, or from an earlier plan, checks it and runs it in the simulator.
         ///
-        /// Changes nothing: the plan is a value, and nothing happens until Apply is given its text. The
-        /// same snapshot, policy, goal and seed give the same plan. A plan with fatal notes is returned
-        /// all the same, so that its notes can be read; Apply refuses it.
+        /// Changes no host: the plan is a value, and nothing happens until Apply is given its text. A plan
+        /// with fatal notes is returned all the same, so that its notes can be read; Apply refuses it.
+        ///
+        /// The same snapshot, telemetry, policy, request and previous plan give the same plan. The previous
+        /// plan matters to the goal balance only: what was planned and not done yet is kept where it is
+        /// within 2 % of the best gain, so that a plan that people are reading does not change under them.
+        /// Unless the request says otherwise it is the last balance that this server planned, for anybody,
+        /// that checker and simulator let pass: from its snapshot on it counts for as long as the policy's
+        /// `balance.horizon`, until Apply begins it or the server ends. PlanResponse names it.
         async fn plan(
             &self,
             request: tonic::Request<super::PlanRequest>,
         ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status>;
+        /// Explains why VMs move or stay: the figures that each was weighed by, every other host, and from
+        /// which value of the policy on the answer would be another.
+        ///
+        /// Changes nothing. Explains a plan that is given, or one that it makes as Plan would and returns;
+        /// that one is neither checked nor simulated, and is no previous plan of later ones. Refused with
+        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
         /// Finds hosts for new VMs: what each choice costs, the next best, and why not elsewhere.
         ///
         /// Changes nothing and reserves nothing: whoever asks twice without starting anything may get the
@@ -1817,6 +2495,16 @@ pub mod scheduler_server {
             &self,
             request: tonic::Request<super::PlaceRequest>,
         ) -> std::result::Result<tonic::Response<super::PlaceResponse>, tonic::Status>;
+        /// Finds hosts for the VMs of failed hosts, by priority, and the order of their restarts.
+        ///
+        /// Changes nothing and starts nothing: it takes for granted that the failed hosts run nothing any
+        /// more, which whoever starts the VMs must make sure of. VMs that find no host are no error: they
+        /// are in the answer, with what the hosts lack. Refused with FAILED_PRECONDITION when no host has
+        /// failed, NOT_FOUND for a host or VM that is not there.
+        async fn rescue(
+            &self,
+            request: tonic::Request<super::RescueRequest>,
+        ) -> std::result::Result<tonic::Response<super::RescueResponse>, tonic::Status>;
         /// Counts how many more VMs of given sizes fit, by placing them as Place would.
         ///
         /// Changes nothing. On request only as far as the loss of any one host is survived, which is
@@ -2104,6 +2792,49 @@ pub mod scheduler_server {
                     };
                     Box::pin(fut)
                 }
+                "/whimbrel.v1.Scheduler/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: Scheduler>(pub Arc<T>);
+                    impl<T: Scheduler> tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scheduler>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/whimbrel.v1.Scheduler/Place" => {
                     #[allow(non_camel_case_types)]
                     struct PlaceSvc<T: Scheduler>(pub Arc<T>);
@@ -2132,6 +2863,49 @@ pub mod scheduler_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlaceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/whimbrel.v1.Scheduler/Rescue" => {
+                    #[allow(non_camel_case_types)]
+                    struct RescueSvc<T: Scheduler>(pub Arc<T>);
+                    impl<T: Scheduler> tonic::server::UnaryService<super::RescueRequest>
+                    for RescueSvc<T> {
+                        type Response = super::RescueResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RescueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scheduler>::rescue(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RescueSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

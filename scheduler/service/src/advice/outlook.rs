@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use whimbrel_core::{
-    Outlook, VmId,
+    Outlook, Plan, VmId,
     telemetry::MigrationRecord,
     units::{Span, Timestamp},
 };
@@ -22,6 +22,17 @@ pub(super) fn moves(history: &[MigrationRecord]) -> BTreeMap<VmId, Vec<Timestamp
         moves.entry(record.vm.clone()).or_default().push(record.at);
     }
     moves
+}
+
+impl Situation {
+    /// With `plan` as what was planned before and not done yet: a balance keeps to it where it is
+    /// nearly the best. Guests that are other machines by now are left out.
+    pub fn keep_to(&mut self, plan: &Plan) {
+        let uuids: BTreeMap<&VmId, &str> =
+            self.snapshot.domains.iter().map(|one| (&one.vm, one.uuid.as_str())).collect();
+        let same = plan.moves().filter(|(_, one)| uuids.get(&one.vm) == Some(&one.uuid.as_str()));
+        self.outlook.planned = same.map(|(_, one)| (one.vm.clone(), one.to.clone())).collect();
+    }
 }
 
 impl Advisor {

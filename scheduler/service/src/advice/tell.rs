@@ -55,7 +55,8 @@ impl Advisor {
         let request = self.request(situation, &outlook, plan.goal.clone(), plan.parent.seed);
         let refused = |failure: ExplainFailure| match failure {
             ExplainFailure::UnknownVm { .. } => Failure::not_found(failure),
-            other => Failure::invalid(other),
+            ExplainFailure::OtherCluster { .. } => Failure::conflict(failure),
+            ExplainFailure::Request(_) => Failure::invalid(failure),
         };
         match asked {
             Asked::All => explain_all(&request, plan, false).map_err(refused),

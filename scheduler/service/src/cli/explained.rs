@@ -4,11 +4,7 @@ use whimbrel_core::Plan;
 use whimbrel_planner::{Explanation, explain::Alternative};
 
 use super::table::table;
-use crate::{
-    Failure,
-    advice::{Asked, Proposal},
-    scene::Scene,
-};
+use crate::{Failure, advice::Asked, scene::Scene};
 
 /// What was asked about, if anything.
 pub(super) fn told(
@@ -20,12 +16,12 @@ pub(super) fn told(
 }
 
 /// Prints it.
-pub(super) fn print(asked: Option<&Asked>, told: &[Explanation], proposal: &Proposal) {
+pub(super) fn print(asked: Option<&Asked>, told: &[Explanation], plan: &Plan) {
     match asked {
         None => {}
         Some(Asked::One(_) | Asked::Nobody(_)) => told.iter().for_each(|one| say!("{one}")),
         Some(Asked::All | Asked::Stays) if told.is_empty() => {
-            say!("explained: plan {} leaves nobody", proposal.plan.id());
+            say!("explained: plan {} leaves nobody", plan.id());
         }
         Some(Asked::All | Asked::Stays) => {
             let heads = ["domain", "is on", "goes to", "why", "best other hosts (guest-seconds)"];

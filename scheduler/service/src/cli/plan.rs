@@ -1,6 +1,6 @@
 //! `whimbrel plan`: plan, check, simulate; change nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use whimbrel_core::{
@@ -35,22 +35,37 @@ pub(super) struct PlanArguments {
 }
 
 impl PlanArguments {
-    /// What is asked for, and how; `None` where that depends on where everything is now.
-    pub(super) fn taken_apart(&self) -> Option<(Goal, &GoalArguments)> {
-        match &self.goal {
+    /// What is asked for, and how.
+    ///
+    /// # Errors
+    /// [`Failure`] where a drain names no host.
+    pub(super) fn taken_apart(&self) -> Result<(Wanted<'_>, &GoalArguments), Failure> {
+        let (goal, common) = match &self.goal {
             GoalArgument::Drain { hosts, deadline, strict, common } => {
-                let hosts = Emptied::of(hosts.iter().cloned()).ok()?;
-                Some((Goal::Drain { hosts, deadline: *deadline, strict: *strict }, common))
+                let hosts = Emptied::of(hosts.iter().cloned()).map_err(Failure::invalid)?;
+                (Goal::Drain { hosts, deadline: *deadline, strict: *strict }, common)
             }
-            GoalArgument::Balance { common } => Some((Goal::Balance, common)),
-            GoalArgument::Even { common } => Some((Goal::Even, common)),
+            GoalArgument::Balance { common } => (Goal::Balance, common),
+            GoalArgument::Even { common } => (Goal::Even, common),
             GoalArgument::Defragment { flavours, common } => {
-                Some((Goal::Defragment { flavours: flavours.clone() }, common))
+                (Goal::Defragment { flavours: flavours.clone() }, common)
             }
-            GoalArgument::Powersave { common } => Some((Goal::Powersave, common)),
-            GoalArgument::Reverse(_) | GoalArgument::Resume(_) => None,
-        }
+            GoalArgument::Powersave { common } => (Goal::Powersave, common),
+            GoalArgument::Reverse(turn) => return Ok((Wanted::Reverse(&turn.plan), &turn.common)),
+            GoalArgument::Resume(turn) => return Ok((Wanted::Resume(&turn.plan), &turn.common)),
+        };
+        Ok((Wanted::Goal(goal), common))
     }
+}
+
+/// What a plan is to be for.
+pub(super) enum Wanted<'a> {
+    /// A goal.
+    Goal(Goal),
+    /// To take back the plan in this file.
+    Reverse(&'a Path),
+    /// To go on with the plan in this file.
+    Resume(&'a Path),
 }
 
 /// What for.
@@ -112,6 +127,9 @@ pub(super) struct GoalArguments {
     /// new plan keeps to it
     #[arg(long, value_name = "FILE")]
     pub(super) previous: Option<PathBuf>,
+    /// Keep to no earlier plan; only a daemon (--endpoint) remembers one by itself
+    #[arg(long, conflicts_with = "previous")]
+    pub(super) anew: bool,
     /// Also write an HTML report
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
@@ -142,25 +160,29 @@ impl GoalArguments {
 }
 
 pub(super) fn run(common: &Common, own: &PlanArguments) -> Result<Ending, Failure> {
-    match &own.goal {
-        GoalArgument::Reverse(turn) => return turn::run(common, turn, undo::reverse),
-        GoalArgument::Resume(turn) => return turn::run(common, turn, undo::resume),
-        _ => {}
-    }
-    let Some((goal, own)) = own.taken_apart() else { return Ok(Ending::No) };
+    let (wanted, own) = own.taken_apart()?;
+    let goal = match wanted {
+        Wanted::Goal(goal) => goal,
+        Wanted::Reverse(path) => return turn::run(common, path, own, undo::reverse),
+        Wanted::Resume(path) => return turn::run(common, path, own, undo::resume),
+    };
     let (scene, proposal) = if let Some(path) = &own.input.input {
         input::replayed(common, path, &goal, own.seed, &own.input)?
     } else {
-        let mut scene = own.source.scene(common)?;
-        if let Some(path) = &own.previous {
-            let previous = files::read_plan(path)?;
-            let targets = previous.moves().map(|(_, one)| (one.vm.clone(), one.to.clone()));
-            scene.situation.outlook.planned = targets.collect();
-        }
+        let scene = scene(common, own)?;
         let proposal = proposed(&scene, &goal, own)?;
         (scene, proposal)
     };
     finish(common, own, &scene, &proposal)
+}
+
+/// What to plan in, with the earlier plan to keep to.
+pub(super) fn scene(common: &Common, own: &GoalArguments) -> Result<Scene, Failure> {
+    let mut scene = own.source.scene(common)?;
+    if let Some(path) = &own.previous {
+        scene.situation.keep_to(&files::read_plan(path)?);
+    }
+    Ok(scene)
 }
 
 /// A proposal, or why there is none and what to give up for one.
@@ -198,7 +220,7 @@ pub(super) fn finish(
         Format::Json => print_json(&ProposalJson::of(proposal).explained(explanations))?,
         Format::Table => {
             proposal::print(proposal);
-            explained::print(asked, &explanations, proposal);
+            explained::print(asked, &explanations, &proposal.plan);
             own.print_next_step();
         }
     }

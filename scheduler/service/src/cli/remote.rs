@@ -6,23 +6,22 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-use whimbrel_core::{Plan, PlanId, check::Severity};
+use whimbrel_core::{Plan, PlanId};
 use whimbrel_engine::Execution;
 
 use super::{
-    Common, Ending, Format, Verb,
-    apply::ApplyArguments,
-    capacity, executed, interrupt, inventory, place, plan, predict, print_json,
-    progress::Progress,
-    proposal::{self, NoteJson},
-    simulate,
-    source::SourceArguments,
+    Common, Ending, Format, Verb, apply::ApplyArguments, capacity, executed, interrupt, inventory,
+    place, predict, progress::Progress, rescue, simulate, source::SourceArguments,
 };
 use crate::{
     Failure, files,
-    grpc::{Client, ClientTls, Finding, Simulated, SimulationSummary},
+    grpc::{Client, ClientTls},
 };
+
+mod plan;
+mod told;
+
+use told::{Told, may_run, show};
 
 /// Where the daemon is, and what is shown to it.
 #[derive(Debug, Clone, clap::Args)]
@@ -59,29 +58,6 @@ impl RemoteArguments {
     }
 }
 
-/// A proposal as the API tells it; the keys are those of the local answer.
-#[derive(Debug, Serialize)]
-struct ToldJson<'a> {
-    id: String,
-    may_run: bool,
-    notes: Vec<NoteJson>,
-    simulation: SummaryJson,
-    violations: &'a [String],
-    plan: &'a Plan,
-}
-
-/// What the API tells of the simulations.
-#[derive(Debug, Serialize)]
-struct SummaryJson {
-    seed: u64,
-    runs: u32,
-    runs_succeeded: u32,
-    runs_violated: u32,
-    makespan: whimbrel_core::units::Span,
-    longest_downtime: whimbrel_core::units::Span,
-    bytes_on_the_wire: whimbrel_core::units::Bytes,
-}
-
 /// Does `verb` at `endpoint`.
 pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending, Failure> {
     if common.policy.is_some() {
@@ -113,11 +89,15 @@ pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending
             }
             predict::show(common, &own.vm, client()?.predict(&own.vm, own.to.as_ref())?)
         }
-        Verb::Plan(own) => planned(common, own, &client),
+        Verb::Plan(own) => plan::run(common, own, &client),
         Verb::Place(own) => {
             refuse_other_sources(&own.source)?;
             let (vms, batch) = own.asked();
             place::show(common, &client()?.place(&vms, batch)?)
+        }
+        Verb::Rescue(own) => {
+            refuse_other_sources(&own.source)?;
+            rescue::show(common, &client()?.rescue(&own.asked())?)
         }
         Verb::Capacity(own) => {
             refuse_other_sources(&own.source)?;
@@ -129,7 +109,6 @@ pub(super) fn run(common: &Common, endpoint: &str, verb: &Verb) -> Result<Ending
         Verb::Collect(_)
         | Verb::ConvertInput(_)
         | Verb::Forecast(_)
-        | Verb::Rescue(_)
         | Verb::Report(_)
         | Verb::Demo(_)
         | Verb::Train(_)
@@ -161,43 +140,6 @@ fn refuse_other_sources(source: &SourceArguments) -> Result<(), Failure> {
 /// How a connection is made, once everything else has been checked.
 type Connect<'a> = dyn Fn() -> Result<Client, Failure> + 'a;
 
-fn planned(
-    common: &Common,
-    own: &plan::PlanArguments,
-    connect: &Connect<'_>,
-) -> Result<Ending, Failure> {
-    let (goal, own) = own.taken_apart().ok_or_else(|| {
-        only_here("plan reverse or resume", "the API plans for goals that it knows by name")
-    })?;
-    refuse_other_sources(&own.source)?;
-    if own.report.is_some() {
-        return Err(only_here("--report", "the report needs more than the API tells"));
-    }
-    if own.explain.is_some() {
-        return Err(only_here("--explain of a plan", "the API tells no alternatives"));
-    }
-    if own.previous.is_some() {
-        return Err(only_here("--previous", "the daemon plans anew"));
-    }
-    if own.save_snapshot.is_some() {
-        return Err(only_here("--save-snapshot", "inventory --save asks for the present one"));
-    }
-    if let Some(option) = own.input.given() {
-        return Err(only_here(option, "the API does not tell what a plan was made from"));
-    }
-    let planned = connect()?.plan(&goal, own.seed())?;
-    if let Some(path) = &own.out {
-        files::write(path, planned.text.as_bytes())?;
-    }
-    let told = Simulated { findings: planned.findings, simulation: planned.simulation };
-    show(common.output, &planned.plan, &told)?;
-    if common.output == Format::Table {
-        own.print_next_step();
-    }
-    let pass = may_run(&told) && !planned.plan.is_empty();
-    Ok(if pass { Ending::Done } else { Ending::No })
-}
-
 fn simulated(
     common: &Common,
     own: &simulate::SimulateArguments,
@@ -211,7 +153,7 @@ fn simulated(
     })?;
     let (text, plan) = read_plan(plan)?;
     let told = connect()?.simulate(&text, plan.parent.seed)?;
-    show(common.output, &plan, &told)?;
+    show(common.output, &Told::of(&plan, &told))?;
     Ok(if may_run(&told) { Ending::Done } else { Ending::No })
 }
 
@@ -223,7 +165,7 @@ fn applied(own: &ApplyArguments, connect: &Connect<'_>) -> Result<Ending, Failur
     let (text, plan) = read_plan(path)?;
     let client = connect()?;
     let told = client.simulate(&text, plan.parent.seed)?;
-    show(Format::Table, &plan, &told)?;
+    show(Format::Table, &Told::of(&plan, &told))?;
     if !may_run(&told) {
         eprintln!("not applied: see the lines with NO above");
         return Ok(Ending::No);
@@ -280,74 +222,4 @@ fn read_plan(path: &std::path::Path) -> Result<(String, Plan), Failure> {
     let text = files::read_text(path)?;
     let plan = files::parse_plan(&text).map_err(|e| e.about(path.display()))?;
     Ok((text, plan))
-}
-
-fn may_run(told: &Simulated) -> bool {
-    told.findings.iter().all(|one| one.severity != Severity::Fatal) && told.simulation.passes()
-}
-
-fn show(format: Format, plan: &Plan, told: &Simulated) -> Result<(), Failure> {
-    let notes: Vec<NoteJson> = told.findings.iter().map(NoteJson::from).collect();
-    let simulation = &told.simulation;
-    match format {
-        Format::Table => {
-            proposal::print_plan(plan);
-            proposal::print_notes(&notes);
-            print_simulation(simulation);
-            Ok(())
-        }
-        Format::Json => print_json(&ToldJson {
-            id: plan.id().to_string(),
-            may_run: may_run(told),
-            notes,
-            simulation: SummaryJson::from(simulation),
-            violations: &simulation.violations,
-            plan,
-        }),
-    }
-}
-
-fn print_simulation(simulation: &SimulationSummary) {
-    let share = f64::from(simulation.runs_succeeded) / f64::from(simulation.runs.max(1));
-    say!(
-        "simulator: {} runs, every move arrived in {:.0} % of them",
-        simulation.runs,
-        share * 100.0
-    );
-    say!(
-        "simulator: from begin to end {}, longest downtime {}, {} sent",
-        simulation.makespan.human(),
-        simulation.downtime_max.human(),
-        simulation.transferred.human()
-    );
-    for violation in &simulation.violations {
-        say!("simulator: NO: {violation}");
-    }
-    if simulation.violations.is_empty() && simulation.runs_violated > 0 {
-        say!("simulator: NO: an invariant was broken in {} runs", simulation.runs_violated);
-    }
-}
-
-impl From<&Finding> for NoteJson {
-    fn from(finding: &Finding) -> Self {
-        Self {
-            fatal: finding.severity == Severity::Fatal,
-            subject: finding.subject.clone(),
-            text: finding.text.clone(),
-        }
-    }
-}
-
-impl From<&SimulationSummary> for SummaryJson {
-    fn from(summary: &SimulationSummary) -> Self {
-        Self {
-            seed: summary.seed,
-            runs: summary.runs,
-            runs_succeeded: summary.runs_succeeded,
-            runs_violated: summary.runs_violated,
-            makespan: summary.makespan,
-            longest_downtime: summary.downtime_max,
-            bytes_on_the_wire: summary.transferred,
-        }
-    }
 }

@@ -1,18 +1,16 @@
 //! `whimbrel rescue`: where the domains of failed hosts would start again; starts nothing.
 
-use std::collections::BTreeMap;
-
 use whimbrel_core::{HostId, VmId, units::Share};
-use whimbrel_planner::placing::{self, Emergency, Rescue, RescueRequest};
+use whimbrel_planner::placing::Rescue;
 
 use super::{
     Common, Ending, Format,
-    place::{HEADS, cells, room_of},
+    place::{HEADS, cells},
     print_json,
     source::SourceArguments,
     table::table,
 };
-use crate::Failure;
+use crate::{Failure, advice::RescueQuestion};
 
 /// Arguments of `rescue`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +28,19 @@ pub(super) struct RescueArguments {
     #[arg(long, value_name = "NUMBER")]
     emergency_overcommit: Option<f64>,
     #[command(flatten)]
-    source: SourceArguments,
+    pub(super) source: SourceArguments,
+}
+
+impl RescueArguments {
+    /// The question as the planner is asked.
+    pub(super) fn asked(&self) -> RescueQuestion {
+        RescueQuestion {
+            failed: self.failed.clone(),
+            priorities: self.priority.iter().cloned().collect(),
+            emergency_reserve: self.emergency_reserve,
+            emergency_overcommit: self.emergency_overcommit,
+        }
+    }
 }
 
 fn priority(text: &str) -> Result<(VmId, i64), String> {
@@ -47,27 +57,14 @@ fn share(text: &str) -> Result<Share, String> {
 
 pub(super) fn run(common: &Common, own: &RescueArguments) -> Result<Ending, Failure> {
     let scene = own.source.scene(common)?;
-    let snapshot = &scene.situation.snapshot;
-    let priorities: BTreeMap<VmId, i64> = own.priority.iter().cloned().collect();
-    let absent = priorities.keys().find(|vm| snapshot.sightings(vm).next().is_none());
-    if let Some(vm) = absent {
-        return Err(Failure::not_found(format!(
-            "domain {vm} of --priority is not in the cluster \
-             (hint: whimbrel inventory lists the domains)"
-        )));
-    }
-    let limits = &scene.advisor.policy().limits;
-    let wider = own.emergency_reserve.is_some() || own.emergency_overcommit.is_some();
-    let emergency = wider.then(|| Emergency {
-        memory_reserve: own.emergency_reserve.unwrap_or(limits.memory_reserve),
-        cpu_overcommit: own.emergency_overcommit.unwrap_or(limits.cpu_overcommit),
-    });
-    let room = room_of(&scene)?;
-    let request = RescueRequest { failed: own.failed.clone(), priorities, emergency };
-    let rescue = placing::rescue(&room, &request)?;
+    show(common, &scene.advisor.rescue(&scene.situation.snapshot, &own.asked())?)
+}
+
+/// Prints the answer in the form that was asked for.
+pub(super) fn show(common: &Common, rescue: &Rescue) -> Result<Ending, Failure> {
     match common.output {
-        Format::Json => print_json(&rescue)?,
-        Format::Table => print(&rescue),
+        Format::Json => print_json(rescue)?,
+        Format::Table => print(rescue),
     }
     Ok(if rescue.unrescued.is_empty() { Ending::Done } else { Ending::No })
 }

@@ -11,27 +11,29 @@ use std::{
 
 use tokio::sync::watch;
 use whimbrel_core::{
-    Goal, HostId, Plan, PlanId, Prediction, Snapshot, VmId,
+    HostId, Plan, PlanId, Prediction, Snapshot, VmId,
     check::{Note, Severity, passes},
 };
 use whimbrel_engine::Execution;
-use whimbrel_planner::placing::{self, Batch, Capacity, CapacityRequest, NewVm, Placement, Room};
+use whimbrel_planner::placing::{
+    self, Batch, Capacity, CapacityRequest, NewVm, Placement, Rescue, Room,
+};
 
 use super::{Board, Command, Past, Reply};
 use crate::{
     Failure, FailureKind,
-    advice::Situation,
+    advice::{RescueQuestion, Situation},
     files,
-    grpc::{Backend, Finding, Planned, Simulated, SimulationSummary},
+    grpc::{
+        Backend, ExplainQuestion, Explained, Finding, PlanQuestion, Planned, Simulated,
+        SimulationSummary,
+    },
 };
 
 /// Time that the engine's thread has to take a command: it may have to wait for a disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// An observation that was put up longer ago than this says that the engine's thread hangs.
 const PUT_UP_WITHIN: Duration = Duration::from_secs(30);
-/// Hosts times domains up to which a goal that cannot be met is answered with what to give up: that
-/// takes as long as dozens of plans, and a call is answered within a limit.
-const WAYS_OUT_MAX: usize = 20_000;
 /// Seed of what predictions draw; the API has none for them.
 const PREDICTION_SEED: u64 = 1;
 
@@ -79,7 +81,7 @@ impl Handle {
         Ok(seen.snapshot)
     }
 
-    fn situation(&self) -> Result<Situation, Failure> {
+    pub(super) fn situation(&self) -> Result<Situation, Failure> {
         Ok(self.past.situation(&*self.snapshot()?))
     }
 
@@ -133,17 +135,16 @@ impl Backend for Handle {
         self.board.advisor().predict(&self.situation()?, vm, to, PREDICTION_SEED)
     }
 
-    fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
-        let advisor = self.board.advisor();
-        let situation = advisor.looking_ahead(self.situation()?);
-        let size = situation.snapshot.hosts.len() * situation.snapshot.domains.len();
-        match advisor.propose(&situation, goal.clone(), seed) {
-            Ok(proposal) => Planned::try_from(&proposal),
-            Err(failure) if size <= WAYS_OUT_MAX => {
-                Err(advisor.with_ways_out(&situation, goal, seed, failure))
-            }
-            Err(failure) => Err(failure),
-        }
+    fn plan(&self, question: &PlanQuestion) -> Result<Planned, Failure> {
+        self.planned(question)
+    }
+
+    fn explain(&self, question: &ExplainQuestion) -> Result<Explained, Failure> {
+        self.explained(question)
+    }
+
+    fn rescue(&self, question: &RescueQuestion) -> Result<Rescue, Failure> {
+        self.board.advisor().rescue(&*self.snapshot()?, question)
     }
 
     fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure> {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use whimbrel_core::{PlanId, Snapshot};
 use whimbrel_engine::Execution;
 
+use super::previous::Remembered;
 use crate::advice::Advisor;
 
 /// The board.
@@ -20,6 +21,7 @@ pub(super) struct Board {
     advisor: Mutex<Arc<Advisor>>,
     /// Oldest first; each plan once.
     operations: Mutex<Vec<watch::Sender<Execution>>>,
+    previous: Remembered,
 }
 
 /// An observation and when it was put up.
@@ -42,6 +44,7 @@ impl Board {
             seen: Mutex::new(None),
             advisor: Mutex::new(Arc::new(advisor)),
             operations: Mutex::new(operations),
+            previous: Remembered::default(),
         }
     }
 
@@ -63,6 +66,11 @@ impl Board {
     /// Who answers questions.
     pub(super) fn advisor(&self) -> Arc<Advisor> {
         Arc::clone(&locked(&self.advisor))
+    }
+
+    /// The balance that was planned last.
+    pub(super) fn previous(&self) -> &Remembered {
+        &self.previous
     }
 
     /// Shows how an execution stands and tells whoever watches it of a change.

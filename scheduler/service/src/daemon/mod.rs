@@ -28,6 +28,8 @@ use crate::{Failure, advice::Advisor, teaching};
 mod backend;
 mod board;
 mod past;
+mod planning;
+mod previous;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -95,6 +95,7 @@ impl<W: World, J: Journal> Worker<W, J> {
         let (goal, now) = (plan.goal.to_string(), self.world.now());
         let engine = Engine::start(plan, self.settings, now, &mut self.journal)
             .map_err(Failure::unavailable)?;
+        self.board.previous().forget(&id);
         tracing::info!(plan = %id, goal, "begun");
         self.board.show(engine.execution());
         self.engine = Some(engine);

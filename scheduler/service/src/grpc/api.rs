@@ -13,15 +13,18 @@ use tonic::{Request, Response, Status};
 use whimbrel_core::PlanId;
 use whimbrel_engine::Execution;
 use whimbrel_planner::placing::{Batch, CapacityRequest, NewVm};
-use whimbrel_proto::v1::{self, scheduler_server::Scheduler};
+use whimbrel_proto::{
+    Message,
+    v1::{self, scheduler_server::Scheduler},
+};
 
 use super::{
-    Backend,
+    Backend, ExplainQuestion, MESSAGE_SIZE_MAX, PlanQuestion,
     convert::{self, Malformed, Wire},
     page, status,
     stream::{self, OperationStream},
 };
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, advice::RescueQuestion};
 
 /// Time within which a call is answered.
 pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_mins(5);
@@ -105,6 +108,19 @@ fn refuse_no_digest(digest: &str) -> Result<(), Status> {
     )))
 }
 
+/// Refuses an explanation of so many VMs that nobody could receive it.
+fn refuse_too_long(message: &v1::ExplainResponse) -> Result<(), Status> {
+    let size = message.encoded_len();
+    if size <= MESSAGE_SIZE_MAX {
+        return Ok(());
+    }
+    Err(status::to_status(&Failure::conflict(format!(
+        "the explanations of {} VMs take {size} bytes, a message has {MESSAGE_SIZE_MAX} at most \
+         (hint: ask for one VM at a time)",
+        message.explanations.len()
+    ))))
+}
+
 #[tonic::async_trait]
 impl Scheduler for Api {
     type WatchOperationStream = OperationStream;
@@ -134,15 +150,29 @@ impl Scheduler for Api {
         &self,
         request: Request<v1::PlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
-        let v1::PlanRequest { goal, seed } = request.into_inner();
-        let goal =
-            convert::required("goal", goal).and_then(Wire::from_wire).map_err(bad_request)?;
-        let planned = self.compute(move |backend| backend.plan(&goal, seed)).await?;
-        Ok(Response::new(v1::PlanResponse {
-            plan: Some(convert::plan_message(&planned.plan, planned.text)),
-            notes: convert::to_list(&planned.findings),
-            simulation: Some(planned.simulation.to_wire()),
-        }))
+        let question = PlanQuestion::from_wire(request.into_inner()).map_err(bad_request)?;
+        let planned = self.compute(move |backend| backend.plan(&question)).await?;
+        Ok(Response::new(convert::planned_message(planned)))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        let question = ExplainQuestion::from_wire(request.into_inner()).map_err(bad_request)?;
+        let explained = self.compute(move |backend| backend.explain(&question)).await?;
+        let message = convert::explained_message(explained);
+        refuse_too_long(&message)?;
+        Ok(Response::new(message))
+    }
+
+    async fn rescue(
+        &self,
+        request: Request<v1::RescueRequest>,
+    ) -> Result<Response<v1::RescueResponse>, Status> {
+        let question = RescueQuestion::from_wire(request.into_inner()).map_err(bad_request)?;
+        let rescue = self.compute(move |backend| backend.rescue(&question)).await?;
+        Ok(Response::new(rescue.to_wire()))
     }
 
     async fn place(
@@ -150,7 +180,8 @@ impl Scheduler for Api {
         request: Request<v1::PlaceRequest>,
     ) -> Result<Response<v1::PlaceResponse>, Status> {
         let v1::PlaceRequest { vms, as_many_as_fit } = request.into_inner();
-        let vms: Vec<NewVm> = convert::from_list(vms).map_err(bad_request)?;
+        let vms = convert::bounded("vms", vms).and_then(convert::from_list);
+        let vms: Vec<NewVm> = vms.map_err(bad_request)?;
         let batch = if as_many_as_fit { Batch::AsManyAsFit } else { Batch::AllOrNothing };
         let placement = self.compute(move |backend| backend.place(&vms, batch)).await?;
         Ok(Response::new(placement.to_wire()))

@@ -5,16 +5,17 @@
 
 use tokio::sync::watch;
 use whimbrel_core::{
-    Goal, HostId, Plan, PlanId, Prediction, Snapshot, VmId,
+    HostId, PlanId, Prediction, Snapshot, VmId,
     check::{Note, Problem, Severity},
     units::{Bytes, Share, Span},
 };
 use whimbrel_engine::Execution;
-use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placement};
+use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placement, Rescue};
 
+use super::question::{ExplainQuestion, Explained, PlanQuestion, Planned};
 use crate::{
     Failure,
-    advice::{Proof, Proposal},
+    advice::{Proof, Proposal, RescueQuestion},
     files,
 };
 
@@ -34,11 +35,17 @@ pub trait Backend: Send + Sync {
     fn predict(&self, vm: &VmId, to: Option<&HostId>)
     -> Result<Vec<(HostId, Prediction)>, Failure>;
 
-    /// Makes, checks and simulates a plan. Changes nothing.
+    /// Makes, checks and simulates a plan. Changes no host.
     ///
     /// # Errors
     /// [`Failure`] when no plan can be made; a plan that the checker refuses is not an error.
-    fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure>;
+    fn plan(&self, question: &PlanQuestion) -> Result<Planned, Failure>;
+
+    /// Says why a plan moves or leaves VMs. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no such plan or VM, or the plan is not of the cluster as it is.
+    fn explain(&self, question: &ExplainQuestion) -> Result<Explained, Failure>;
 
     /// Finds hosts for new VMs. Changes nothing.
     ///
@@ -51,6 +58,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`Failure`] when the question makes no sense or no host is up.
     fn capacity(&self, request: &CapacityRequest) -> Result<Vec<Capacity>, Failure>;
+
+    /// Finds hosts for the VMs of failed hosts. Changes nothing; VMs that find none are no error.
+    ///
+    /// # Errors
+    /// [`Failure`] when no host has failed or none is left, or a host or VM is not there.
+    fn rescue(&self, question: &RescueQuestion) -> Result<Rescue, Failure>;
 
     /// Checks the plan file `plan_text` and runs it in the simulator. Changes nothing.
     ///
@@ -90,19 +103,6 @@ pub trait Backend: Send + Sync {
     fn watch(&self, id: &PlanId) -> Result<watch::Receiver<Execution>, Failure>;
 }
 
-/// A plan with all that was found out about it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
-    /// The plan.
-    pub plan: Plan,
-    /// The same as its exact file.
-    pub text: String,
-    /// What the checker found; it may run when none is fatal.
-    pub findings: Vec<Finding>,
-    /// How it went in the simulator.
-    pub simulation: SimulationSummary,
-}
-
 /// What was found out about a plan that somebody else made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
@@ -121,6 +121,8 @@ impl TryFrom<&Proposal> for Planned {
             plan: proposal.plan.clone(),
             findings: proposal.notes.iter().map(Finding::from).collect(),
             simulation: SimulationSummary::from(&proposal.proof),
+            standing: Vec::new(),
+            previous: None,
         })
     }
 }

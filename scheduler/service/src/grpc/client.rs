@@ -12,18 +12,18 @@ use tonic::{
     Status,
     transport::{Channel, Endpoint, Uri},
 };
-use whimbrel_core::{Goal, HostId, PlanId, Prediction, Snapshot, VmId};
+use whimbrel_core::{HostId, PlanId, Prediction, Snapshot, VmId};
 use whimbrel_engine::Execution;
-use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placement};
+use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placement, Rescue};
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
 use super::{
-    ClientTls, MESSAGE_SIZE_MAX, Planned, Simulated,
+    ClientTls, ExplainQuestion, Explained, MESSAGE_SIZE_MAX, PlanQuestion, Planned, Simulated,
     api::ANSWER_TIME_MAX,
     convert::{self, Malformed, Wire},
     status, tls,
 };
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, advice::RescueQuestion};
 
 /// Time to reach the server and to shake hands.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -90,13 +90,29 @@ impl Client {
         convert::from_list(response.predictions).map_err(Malformed::in_answer)
     }
 
-    /// Has a plan made, checked and simulated. Changes nothing.
+    /// Has a plan made, checked and simulated. Changes no host.
     ///
     /// # Errors
     /// [`Failure`] as the server gives it.
-    pub fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
-        let request = v1::PlanRequest { goal: Some(goal.to_wire()), seed };
-        convert::read_planned(self.wait(self.scheduler.clone().plan(request))?)
+    pub fn plan(&self, question: &PlanQuestion) -> Result<Planned, Failure> {
+        convert::read_planned(self.wait(self.scheduler.clone().plan(question.to_wire()))?)
+    }
+
+    /// Has it explained why a plan moves or leaves VMs. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn explain(&self, question: &ExplainQuestion) -> Result<Explained, Failure> {
+        convert::read_explained(self.wait(self.scheduler.clone().explain(question.to_wire()))?)
+    }
+
+    /// Has hosts found for the VMs of failed hosts. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] as the server gives it.
+    pub fn rescue(&self, question: &RescueQuestion) -> Result<Rescue, Failure> {
+        let response = self.wait(self.scheduler.clone().rescue(question.to_wire()))?;
+        Rescue::from_wire(response).map_err(Malformed::in_answer)
     }
 
     /// Has hosts found for new VMs. Changes nothing.

@@ -9,13 +9,17 @@ mod backend;
 mod client;
 mod convert;
 mod page;
+mod question;
 mod server;
 mod status;
 mod stream;
 mod tls;
 
-pub use backend::{Backend, Finding, Planned, Simulated, SimulationSummary};
+pub use backend::{Backend, Finding, Simulated, SimulationSummary};
 pub use client::Client;
+pub use question::{
+    ExplainQuestion, Explained, PlanQuestion, Planned, Previous, Purpose, Subject, read_plan_text,
+};
 pub use server::{ServeOptions, Server, serve};
 pub use tls::{ClientTls, Security};
 

@@ -1,13 +1,15 @@
 //! What a plan is for, on the wire and back.
 
+use std::collections::BTreeMap;
+
 use whimbrel_core::{
-    Goal,
-    plan::{Emptied, Flavour},
+    Goal, HostId, VmId,
+    plan::{Emptied, Flavour, FlavourError},
     units::{Bytes, Span},
 };
 use whimbrel_proto::v1;
 
-use super::{Malformed, Wire, from_list, name, required, to_list};
+use super::{Malformed, Wire, bounded, from_list, name, required, to_list};
 
 impl Wire for Goal {
     type Message = v1::Goal;
@@ -26,8 +28,13 @@ impl Wire for Goal {
             }
             Self::Powersave => Kind::Powersave(v1::PowersaveGoal {}),
             Self::Even => Kind::Even(v1::EvenGoal {}),
-            // The API has no name for it; the plan's own file tells it.
-            Self::Restore { .. } => return v1::Goal { kind: None },
+            Self::Restore { places } => {
+                let place = |(vm, host): (&VmId, &HostId)| v1::VmPlace {
+                    vm: vm.to_string(),
+                    host: host.to_string(),
+                };
+                Kind::Restore(v1::RestoreGoal { places: places.iter().map(place).collect() })
+            }
         };
         v1::Goal { kind: Some(kind) }
     }
@@ -46,12 +53,27 @@ impl Wire for Goal {
             }
             Kind::Balance(v1::BalanceGoal {}) => Self::Balance,
             Kind::Defragment(v1::DefragmentGoal { flavours }) => {
+                let flavours = bounded("goal.defragment.flavours", flavours)?;
                 Self::Defragment { flavours: from_list(flavours)? }
             }
             Kind::Powersave(v1::PowersaveGoal {}) => Self::Powersave,
             Kind::Even(v1::EvenGoal {}) => Self::Even,
+            Kind::Restore(goal) => Self::Restore { places: places(goal)? },
         })
     }
+}
+
+/// Where each VM is to be.
+fn places(goal: v1::RestoreGoal) -> Result<BTreeMap<VmId, HostId>, Malformed> {
+    let mut places = BTreeMap::new();
+    for v1::VmPlace { vm, host } in bounded("goal.restore.places", goal.places)? {
+        let host = name("goal.restore.places.host", &host)?;
+        if places.insert(name("goal.restore.places.vm", &vm)?, host).is_some() {
+            let fault = format!("names {vm} twice (hint: name one host for each VM)");
+            return Err(Malformed::new("goal.restore.places.vm", &fault));
+        }
+    }
+    Ok(places)
 }
 
 impl Wire for Flavour {
@@ -69,7 +91,15 @@ impl Wire for Flavour {
     fn from_wire(message: v1::WantedFlavour) -> Result<Self, Malformed> {
         let v1::WantedFlavour { name, vcpus, memory_bytes, count } = message;
         let name = (!name.is_empty()).then_some(name);
-        // The planner refuses sizes that no VM has, by name.
-        Ok(Self { name, vcpus, memory: Bytes::new(memory_bytes), count })
+        let flavour = Self { name, vcpus, memory: Bytes::new(memory_bytes), count };
+        let field = |error: &FlavourError| match error {
+            FlavourError::Range { what: "vCPUs", .. } => "goal.defragment.flavours.vcpus",
+            FlavourError::Range { what: "memory", .. } => "goal.defragment.flavours.memory_bytes",
+            _ => "goal.defragment.flavours.count",
+        };
+        match Self::check_all(std::slice::from_ref(&flavour)) {
+            Ok(()) => Ok(flavour),
+            Err(error) => Err(Malformed::new(field(&error), &error)),
+        }
     }
 }

@@ -10,15 +10,20 @@ use whimbrel_core::units::Share;
 
 use crate::Failure;
 
+mod explanation;
 mod goal;
 mod inventory;
 mod operation;
 mod placing;
 mod plan;
 mod prediction;
+mod question;
+mod reason;
+mod rescue;
+mod standing;
 
 pub(super) use inventory::{inventory_response, read_inventory};
-pub(super) use plan::{plan_message, read_planned};
+pub(super) use plan::{explained_message, planned_message, read_explained, read_planned};
 
 /// A value that travels as a message of its own.
 pub(super) trait Wire: Sized {
@@ -47,7 +52,12 @@ impl Malformed {
 
     /// As a fault of the request: what the server answers.
     pub(super) fn in_request(self) -> Failure {
-        Failure::invalid(self)
+        let mut failure = Failure::invalid(self);
+        failure.hint.get_or_insert_with(|| {
+            "whimbrel.proto says at each field what it takes; reflection has the messages"
+                .to_owned()
+        });
+        failure
     }
 
     /// As a fault of the answer: what the client reports.
@@ -70,6 +80,43 @@ where
     T: FromStr<Err: ToString>,
 {
     text.parse().map_err(|e: T::Err| Malformed::new(field, &e))
+}
+
+/// Most entries of a list in a request.
+const ENTRIES_MAX: usize = 100_000;
+
+/// `list`, unless it is longer than anybody can mean.
+pub(super) fn bounded<T>(field: &'static str, list: Vec<T>) -> Result<Vec<T>, Malformed> {
+    if list.len() <= ENTRIES_MAX {
+        return Ok(list);
+    }
+    let fault = format!(
+        "has {} entries, the limit is {ENTRIES_MAX} (hint: ask in several calls)",
+        list.len()
+    );
+    Err(Malformed::new(field, &fault))
+}
+
+/// A list of checked names in a request.
+fn names<T>(field: &'static str, list: Vec<String>) -> Result<Vec<T>, Malformed>
+where
+    T: FromStr<Err: ToString>,
+{
+    bounded(field, list)?.iter().map(|text| name(field, text)).collect()
+}
+
+/// A number, neither infinite nor none.
+fn finite(field: &'static str, value: f64) -> Result<f64, Malformed> {
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Malformed::new(field, &format!("{value} is no number")))
+    }
+}
+
+/// A count that this machine can hold.
+fn count(field: &'static str, value: u64) -> Result<usize, Malformed> {
+    usize::try_from(value).map_err(|e| Malformed::new(field, &e))
 }
 
 fn share(field: &'static str, value: f64) -> Result<Share, Malformed> {

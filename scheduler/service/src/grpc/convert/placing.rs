@@ -7,7 +7,9 @@ use whimbrel_planner::placing::{
 };
 use whimbrel_proto::v1;
 
-use super::{Malformed, Wire, from_list, name, required, to_list};
+use super::{
+    Malformed, Wire, bounded, count as number, finite, from_list, name, names, required, to_list,
+};
 
 impl Wire for NewVm {
     type Message = v1::NewVm;
@@ -23,13 +25,13 @@ impl Wire for NewVm {
     }
 
     fn from_wire(message: v1::NewVm) -> Result<Self, Malformed> {
-        let exclude = message.exclude_hosts.iter();
+        let demand = message.demand_cores.map(|cores| finite("demand_cores", cores));
         Ok(Self {
             name: name("vm", &message.vm)?,
             vcpus: message.vcpus,
             memory: Bytes::new(message.memory_bytes),
-            demand_cores: message.demand_cores,
-            exclude: exclude.map(|host| name("exclude_hosts", host)).collect::<Result<_, _>>()?,
+            demand_cores: demand.transpose()?,
+            exclude: names("exclude_hosts", message.exclude_hosts)?,
         })
     }
 }
@@ -175,15 +177,19 @@ impl Wire for CapacityRequest {
     }
 
     fn from_wire(message: v1::CapacityRequest) -> Result<Self, Malformed> {
-        let flavour = |one: v1::Flavour| Flavour {
-            name: one.name,
-            vcpus: one.vcpus,
-            memory: Bytes::new(one.memory_bytes),
-            demand_cores: one.demand_cores,
-            times: one.times,
+        let flavour = |one: v1::Flavour| {
+            let demand = one.demand_cores.map(|cores| finite("flavours.demand_cores", cores));
+            Ok(Flavour {
+                name: one.name,
+                vcpus: one.vcpus,
+                memory: Bytes::new(one.memory_bytes),
+                demand_cores: demand.transpose()?,
+                times: one.times,
+            })
         };
+        let flavours = bounded("flavours", message.flavours)?;
         Ok(Self {
-            flavours: message.flavours.into_iter().map(flavour).collect(),
+            flavours: flavours.into_iter().map(flavour).collect::<Result<_, _>>()?,
             mixed: message.mixed,
             survive_loss: message.survive_loss,
         })
@@ -286,8 +292,4 @@ impl Wire for Loss {
             stranded: message.stranded.into_iter().map(stranded).collect::<Result<_, _>>()?,
         })
     }
-}
-
-fn number(field: &'static str, value: u64) -> Result<usize, Malformed> {
-    usize::try_from(value).map_err(|e| Malformed::new(field, &e))
 }

@@ -6,16 +6,16 @@
 use whimbrel_core::{
     MigrationSettings, Move, OrderId, Plan,
     check::Severity,
-    plan::{Reason, Remark, Stay, Term},
+    plan::{Remark, Stay, Term},
     settings::{Compression, Mode, Transport},
     units::{Bytes, BytesPerSecond, Span},
 };
 use whimbrel_proto::v1;
 
-use super::{Malformed, Wire, from_list, required, same_names, to_list};
+use super::{Malformed, Wire, from_list, name, required, same_names, to_list};
 use crate::{
     Failure, files,
-    grpc::{Finding, Planned, Simulated, SimulationSummary},
+    grpc::{Explained, Finding, Planned, Simulated, SimulationSummary},
 };
 
 same_names!(Severity { Warning, Fatal } = NoteSeverity in "note.severity");
@@ -40,18 +40,55 @@ pub(in super::super) fn plan_message(plan: &Plan, text: String) -> v1::Plan {
     }
 }
 
+/// The answer to `Plan`.
+pub(in super::super) fn planned_message(planned: Planned) -> v1::PlanResponse {
+    v1::PlanResponse {
+        plan: Some(plan_message(&planned.plan, planned.text)),
+        notes: to_list(&planned.findings),
+        simulation: Some(planned.simulation.to_wire()),
+        standing: to_list(&planned.standing),
+        previous_plan_id: planned.previous.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+/// The answer to `Explain`.
+pub(in super::super) fn explained_message(explained: Explained) -> v1::ExplainResponse {
+    v1::ExplainResponse {
+        plan: Some(plan_message(&explained.plan, explained.text)),
+        explanations: to_list(&explained.explanations),
+    }
+}
+
 /// What a client makes of the answer to `Plan`: the file decides, and its digest is verified.
 pub(in super::super) fn read_planned(response: v1::PlanResponse) -> Result<Planned, Failure> {
-    let text = required("plan", response.plan).map_err(Malformed::in_answer)?.text;
+    let (plan, text) = read_plan(response.plan)?;
     let simulation = required("simulation", response.simulation)
         .and_then(SimulationSummary::from_wire)
         .map_err(Malformed::in_answer)?;
+    let previous = Some(response.previous_plan_id).filter(|id| !id.is_empty());
+    let previous = previous.map(|id| name("previous_plan_id", &id)).transpose();
     Ok(Planned {
-        plan: files::parse_plan(&text)?,
+        plan,
         text,
         findings: from_list(response.notes).map_err(Malformed::in_answer)?,
         simulation,
+        standing: from_list(response.standing).map_err(Malformed::in_answer)?,
+        previous: previous.map_err(Malformed::in_answer)?,
     })
+}
+
+/// What a client makes of the answer to `Explain`.
+pub(in super::super) fn read_explained(
+    response: v1::ExplainResponse,
+) -> Result<Explained, Failure> {
+    let (plan, text) = read_plan(response.plan)?;
+    let explanations = from_list(response.explanations).map_err(Malformed::in_answer)?;
+    Ok(Explained { plan, text, explanations })
+}
+
+fn read_plan(message: Option<v1::Plan>) -> Result<(Plan, String), Failure> {
+    let text = required("plan", message).map_err(Malformed::in_answer)?.text;
+    Ok((files::parse_plan(&text)?, text))
 }
 
 impl Wire for Simulated {
@@ -86,24 +123,18 @@ fn move_message(id: &OrderId, one: &Move) -> v1::Move {
         from_host: one.from.to_string(),
         to_host: one.to.to_string(),
         timeout_micros: one.timeout.as_micros(),
-        reason: Some(reason_message(&one.reason)),
+        reason: Some(one.reason.to_wire()),
         settings: Some(settings_message(&one.settings)),
         predicted: Some(one.predicted.to_wire()),
     }
 }
 
 fn stay_message(stay: &Stay) -> v1::Stay {
-    v1::Stay { vm: stay.vm.to_string(), reason: Some(reason_message(&stay.reason)) }
-}
-
-fn reason_message(reason: &Reason) -> v1::Reason {
-    // The code is the one that the plan file has, wherever that is decided.
-    let file = serde_json::to_value(reason).unwrap_or_default();
-    let code = file.get("code").and_then(serde_json::Value::as_str).unwrap_or_default();
-    v1::Reason { code: code.to_owned(), text: reason.to_string() }
+    v1::Stay { vm: stay.vm.to_string(), reason: Some(stay.reason.to_wire()) }
 }
 
 fn remark_message(remark: &Remark) -> v1::Remark {
+    // The code is the one that the plan file has, wherever that is decided.
     let file = serde_json::to_value(remark).unwrap_or_default();
     let code = file.get("code").and_then(serde_json::Value::as_str).unwrap_or_default();
     v1::Remark { code: code.to_owned(), text: remark.to_string(), warns: remark.warns() }

@@ -9,8 +9,8 @@ use std::{
 
 use tokio::sync::watch;
 use whimbrel_core::{
-    Domain, DomainState, Goal, Host, HostId, HostState, MigrationSettings, Move, Plan, PlanId,
-    Policy, Prediction, Snapshot, VmId,
+    Domain, DomainState, Goal, Host, HostId, HostState, MigrationSettings, Move, Outlook, Plan,
+    PlanId, Policy, Prediction, Snapshot, VmId,
     check::{Note, Problem},
     cluster::{CompletedStats, DeltaCoding, DirtyReading, JobProgress},
     digest::Digest,
@@ -21,11 +21,21 @@ use whimbrel_core::{
     units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
 };
 use whimbrel_engine::{Execution, MoveView};
-use whimbrel_planner::placing::{self, Batch, Capacity, CapacityRequest, NewVm, Placement, Room};
+use whimbrel_models::Model;
+use whimbrel_planner::{
+    Explanation,
+    placing::{self, Batch, Capacity, CapacityRequest, NewVm, Placement, Rescue, Room},
+    undo::{self, Standing},
+};
 
 use crate::{
-    Failure, files,
-    grpc::{Backend, Finding, Planned, Simulated, SimulationSummary},
+    Failure,
+    advice::{Advisor, Asked, RescueQuestion, Situation},
+    files,
+    grpc::{
+        Backend, ExplainQuestion, Explained, Finding, PlanQuestion, Planned, Previous, Purpose,
+        Simulated, SimulationSummary, Subject, read_plan_text,
+    },
 };
 
 /// The backend.
@@ -242,6 +252,34 @@ pub(in super::super) fn room() -> Room {
     Room::new(&snapshot(), &Policy::default()).unwrap()
 }
 
+fn advisor() -> Advisor {
+    Advisor::new(Policy::default(), Model::default(), &[])
+}
+
+/// What is said of `plan` in the snapshot.
+pub(in super::super) fn explanations(
+    plan: &Plan,
+    asked: &Asked,
+) -> Result<Vec<Explanation>, Failure> {
+    let (snapshot, now) = (snapshot(), at(4));
+    let situation = Situation { snapshot, now, replay: None, outlook: Outlook::default() };
+    advisor().tell(&situation, plan, asked)
+}
+
+/// The goal that is asked for.
+fn turned(purpose: &Purpose) -> Result<(Goal, Vec<Standing>), Failure> {
+    let turned = match purpose {
+        Purpose::Goal(goal) => return Ok((goal.clone(), Vec::new())),
+        Purpose::Reverse { plan_text } => {
+            undo::reverse(&read_plan_text("reverse.plan_text", plan_text)?, &snapshot())?
+        }
+        Purpose::Resume { plan_text } => {
+            undo::resume(&read_plan_text("resume.plan_text", plan_text)?, &snapshot())?
+        }
+    };
+    Ok((turned.goal, turned.standing))
+}
+
 impl Backend for Fake {
     fn inventory(&self) -> Result<Snapshot, Failure> {
         Ok(snapshot())
@@ -258,15 +296,37 @@ impl Backend for Fake {
         Ok(vec![(to.cloned().unwrap_or(host("h2")), prediction())])
     }
 
-    fn plan(&self, goal: &Goal, seed: u64) -> Result<Planned, Failure> {
+    fn plan(&self, question: &PlanQuestion) -> Result<Planned, Failure> {
         let _open = self.gate.lock().unwrap();
-        let plan = plan(goal, seed);
+        let (goal, standing) = turned(&question.purpose)?;
+        let previous = match &question.previous {
+            Previous::Given { plan_text } => {
+                Some(read_plan_text("previous_plan_text", plan_text)?.id())
+            }
+            Previous::Remembered | Previous::Nothing => None,
+        };
+        let (plan, seed) = (plan(&goal, question.seed), question.seed);
         Ok(Planned {
             text: files::plan_text(&plan)?,
             plan,
-            findings: vec![Finding::from(&note(goal))],
+            findings: vec![Finding::from(&note(&goal))],
             simulation: SimulationSummary { seed, moves: 1, arrived: 1, ..Default::default() },
+            standing,
+            previous,
         })
+    }
+
+    fn explain(&self, question: &ExplainQuestion) -> Result<Explained, Failure> {
+        let plan = match &question.of {
+            Subject::Question(question) => self.plan(question)?.plan,
+            Subject::Given { plan_text } => read_plan_text("plan_text", plan_text)?,
+        };
+        let explanations = explanations(&plan, &question.asked)?;
+        Ok(Explained { text: files::plan_text(&plan)?, plan, explanations })
+    }
+
+    fn rescue(&self, question: &RescueQuestion) -> Result<Rescue, Failure> {
+        advisor().rescue(&snapshot(), question)
     }
 
     fn place(&self, vms: &[NewVm], batch: Batch) -> Result<Placement, Failure> {
