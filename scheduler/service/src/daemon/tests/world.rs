@@ -20,7 +20,7 @@ use whimbrel_simulator::{ClusterOptions, MemoryJournal, Scenario, SimCluster};
 
 use crate::{
     daemon::{Daemon, Pace, Parts, World},
-    grpc::{Backend as _, Planned},
+    grpc::{Backend as _, PlanQuestion, Planned},
 };
 
 /// Simulated time between two observations, while time passes at all.
@@ -87,7 +87,8 @@ impl Lab {
 /// A plan that empties h1.
 pub(super) fn drain(daemon: &Daemon) -> Planned {
     until("the first observation", || daemon.backend().inventory().is_ok());
-    daemon.backend().plan(&Goal::drain(HostId::new("h1").unwrap()), 1).unwrap()
+    let goal = Goal::drain(HostId::new("h1").unwrap());
+    daemon.backend().plan(&PlanQuestion::new(goal, 1)).unwrap()
 }
 
 /// The text of a plan like `plan` that is another one.

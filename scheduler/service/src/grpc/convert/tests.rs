@@ -10,8 +10,13 @@ use whimbrel_core::{
 use whimbrel_engine::Execution;
 use whimbrel_proto::v1;
 
+use super::plan::plan_message;
 use super::*;
 use crate::grpc::tests::fake;
+
+mod explanations;
+mod goals;
+mod questions;
 
 /// Makes a message that is no value.
 type Spoil = fn(&mut v1::GetInventoryResponse);

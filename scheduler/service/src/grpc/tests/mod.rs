@@ -14,7 +14,9 @@ use whimbrel_core::{Goal, PlanId, VmId, migration::MoveState, units::Bytes};
 use whimbrel_planner::placing::{self, Batch, CapacityRequest, Flavour, NewVm};
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
-use super::{Client, Security, ServeOptions, Server, convert::Wire as _, status::HINT};
+use super::{
+    Client, PlanQuestion, Security, ServeOptions, Server, convert::Wire as _, status::HINT,
+};
 use crate::FailureKind;
 
 pub(super) mod fake;
@@ -61,6 +63,10 @@ fn drain() -> Goal {
     Goal::drain(fake::host("h1"))
 }
 
+fn draining(seed: u64) -> PlanQuestion {
+    PlanQuestion::new(drain(), seed)
+}
+
 fn plain(fake: Fake) -> Running {
     Running::start(Security::InsecureLoopback, fake)
 }
@@ -102,7 +108,7 @@ fn every_verb_goes_there_and_back_over_mutual_tls() {
         assert_eq!(placing::capacity(&fake::room(), &request), Ok(counted));
     }
 
-    let planned = client.plan(&drain(), 7).unwrap();
+    let planned = client.plan(&draining(7)).unwrap();
     assert_eq!(planned.plan, fake::plan(&drain(), 7));
     assert_eq!(planned.findings[0].code, "rule-broken-at-end");
     let simulated = client.simulate(&planned.text, 9).unwrap();
@@ -124,7 +130,7 @@ fn every_verb_goes_there_and_back_over_mutual_tls() {
 fn cancelling_ends_the_stream() {
     let server = plain(Fake::holding());
     let client = server.client();
-    let planned = client.plan(&Goal::Balance, 1).unwrap();
+    let planned = client.plan(&PlanQuestion::new(Goal::Balance, 1)).unwrap();
     let id = client.apply(&planned.text, planned.plan.digest.as_str()).unwrap().plan;
     let watcher = thread::spawn({
         let (client, id) = (server.client(), id.clone());
@@ -141,7 +147,7 @@ fn cancelling_ends_the_stream() {
 fn a_stopping_server_ends_streams_and_says_so() {
     let mut server = plain(Fake::holding());
     let client = server.client();
-    let planned = client.plan(&Goal::Balance, 1).unwrap();
+    let planned = client.plan(&PlanQuestion::new(Goal::Balance, 1)).unwrap();
     let id = client.apply(&planned.text, planned.plan.digest.as_str()).unwrap().plan;
     let watcher = thread::spawn(move || client.watch(&id, |_| {}, || Ok(())).unwrap_err());
     thread::sleep(Duration::from_millis(300));
@@ -173,7 +179,7 @@ fn what_is_not_known_is_not_found_with_a_hint() {
 #[test]
 fn hostile_plan_texts_are_invalid_arguments_with_a_hint() {
     let server = plain(Fake::default());
-    let good = server.client().plan(&drain(), 7).unwrap();
+    let good = server.client().plan(&draining(7)).unwrap();
     let texts = [
         String::new(),
         "\0\u{fffd}".to_owned(),
@@ -206,7 +212,7 @@ fn hostile_plan_texts_are_invalid_arguments_with_a_hint() {
 fn digests_guard_what_is_applied() {
     let server = plain(Fake::default());
     let client = server.client();
-    let planned = client.plan(&drain(), 7).unwrap();
+    let planned = client.plan(&draining(7)).unwrap();
     let none = client.apply(&planned.text, "").unwrap_err();
     assert_eq!(none.kind, FailureKind::Invalid);
     let other = client.apply(&planned.text, &"0".repeat(64)).unwrap_err();
@@ -219,7 +225,7 @@ fn malformed_requests_name_the_field() {
     let server = plain(Fake::default());
     raw(&server, async |channel| {
         let mut client = SchedulerClient::new(channel);
-        let no_goal = client.plan(v1::PlanRequest { goal: None, seed: 1 }).await.unwrap_err();
+        let no_goal = client.plan(v1::PlanRequest::default()).await.unwrap_err();
         assert!(no_goal.message().contains("goal"), "{no_goal:?}");
         let request = v1::PredictRequest { vm: "../x".to_owned(), to_host: None };
         let bad_name = client.predict(request).await.unwrap_err();
@@ -242,7 +248,7 @@ fn pages_cover_all_operations_once() {
     let server = plain(Fake::default());
     let client = server.client();
     let mut ids: Vec<String> = (0..5)
-        .map(|seed| client.plan(&drain(), seed).unwrap())
+        .map(|seed| client.plan(&draining(seed)).unwrap())
         .map(|p| client.apply(&p.text, p.plan.digest.as_str()).unwrap().plan.to_string())
         .collect();
     ids.sort();
@@ -276,8 +282,8 @@ fn many_plans_in_the_making_hold_up_no_other_call() {
         let mut client = SchedulerClient::new(channel);
         let plans: Vec<_> = (0..40)
             .map(|seed| {
-                let (mut client, goal) = (client.clone(), Some(drain().to_wire()));
-                tokio::spawn(async move { client.plan(v1::PlanRequest { goal, seed }).await })
+                let (mut client, request) = (client.clone(), draining(seed).to_wire());
+                tokio::spawn(async move { client.plan(request).await })
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(200)).await;
