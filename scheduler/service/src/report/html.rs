@@ -35,7 +35,8 @@ pub fn render(model: &ReportModel) -> String {
         command: &model.command,
         tiles: tiles::tiles(model),
     };
-    page(&head, &sections(model))
+    let sections: Vec<Section> = remarks(model).into_iter().chain(sections(model)).collect();
+    page(&head, &sections)
 }
 
 /// A page of `sections`.
@@ -67,6 +68,28 @@ pub(super) fn page(head: &Head<'_>, sections: &[Section]) -> String {
         command = esc(head.command),
         tiles = head.tiles,
     )
+}
+
+/// What the plan says beyond its moves; what is not as it was asked for stands out.
+fn remarks(model: &ReportModel) -> Option<Section> {
+    let remarks = &model.plan.report.remarks;
+    if remarks.is_empty() {
+        return None;
+    }
+    let entries = each(remarks, |remark| {
+        let text = esc(&remark.to_string());
+        if remark.warns() {
+            format!("<li><span class=\"bad\">Warning:</span> {text}</li>")
+        } else {
+            format!("<li>{text}</li>")
+        }
+    });
+    Some(Section {
+        id: "remarks",
+        name: "What else to know",
+        about: "What comes of the plan beside its moves.".to_owned(),
+        body: format!("<ul>{entries}</ul>"),
+    })
 }
 
 fn sections(model: &ReportModel) -> Vec<Section> {

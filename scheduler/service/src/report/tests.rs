@@ -3,7 +3,7 @@
 
 use whimbrel_core::{
     Snapshot,
-    plan::Reason,
+    plan::{Exposed, Reason, Remark},
     units::{Bytes, Span},
 };
 
@@ -49,6 +49,25 @@ fn same_model_same_bytes_with_every_section_and_no_nan() {
         }
         assert!(!page.contains("could not be drawn"), "{name}");
     }
+}
+
+#[test]
+fn remarks_come_first_and_warnings_stand_out() {
+    let mut model = sample::planned_only();
+    let page = render(&model);
+    assert!(!page.contains(" id=\"remarks\""), "nothing to say");
+    let exposed = |cases, vms| Exposed { cases, vms };
+    model.plan.report.remarks = vec![
+        Remark::NoMoreRoom { found: 3, most: 3 },
+        Remark::Reserve { failures: 1, before: exposed(0, 0), after: exposed(1, 2) },
+        Remark::Wake { hosts: Vec::new(), needed: 1, why: "<b>CPU</b> is short".to_owned() },
+    ];
+    let page = render(&model);
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at(" id=\"remarks\"") < at(" id=\"cluster\""));
+    assert!(at("<li>no placement has room for more than 3</li>") < at("N+1 does not hold"));
+    assert_eq!(page.matches("<span class=\"bad\">Warning:</span>").count(), 2);
+    assert!(page.contains("&lt;b&gt;CPU&lt;/b&gt; is short") && !page.contains("<b>CPU</b>"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ use whimbrel_engine::Execution;
 use super::{Command, Daemon};
 use crate::{FailureKind, files, grpc::Backend as _, scene};
 
+mod previous;
+mod questions;
 mod remote;
 mod world;
 

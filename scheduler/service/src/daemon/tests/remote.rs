@@ -43,6 +43,15 @@ fn the_verbs_go_through_an_endpoint() {
     assert_eq!(run("predict nobody"), error);
     assert_eq!(run("plan drain h2"), no, "nothing to do");
     assert_eq!(run(&format!("plan drain h1 --out {plan}")), done);
+    assert_eq!(run(&format!("plan drain h1 --explain a --out {plan} --output json")), done);
+    assert_eq!(run("plan drain h1 --explain stays"), done);
+    assert_eq!(run("plan drain h1 --explain nobody"), error);
+    assert_eq!(run(&format!("plan balance --previous {plan}")), no, "nothing is overloaded");
+    assert_eq!(run("plan balance --anew"), no);
+    assert_eq!(run(&format!("plan reverse --plan {plan}")), no, "nothing was moved yet");
+    assert_eq!(run(&format!("plan resume --plan {plan} --output json")), done);
+    assert_eq!(run("rescue h1 --priority a=2,b=-1"), done);
+    assert_eq!(run("rescue"), error, "every host answers");
     assert_eq!(run(&format!("simulate {plan} --output json")), done);
     assert_eq!(run(&format!("apply {plan}")), done);
     assert!(lab.written().is_empty(), "a dry run changes nothing");
@@ -51,6 +60,7 @@ fn the_verbs_go_through_an_endpoint() {
     assert_eq!(backend.operations().unwrap().len(), 1);
     assert_eq!(run(&format!("apply {plan} --execute")), no, "its guests are gone from h1");
     assert_eq!(run("apply --resume"), no, "nothing is unfinished");
+    assert_eq!(run(&format!("plan reverse --plan {plan}")), done);
     for refused in [
         "collect",
         "demo",

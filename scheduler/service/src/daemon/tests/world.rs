@@ -2,6 +2,8 @@
 //! can break and hand from one daemon to the next.
 
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,22 +17,27 @@ use whimbrel_core::{
     ports::{Journal, JournalError, Order, Power, Record, Refusal},
     units::{Span, Timestamp},
 };
+use whimbrel_datasets::SnapshotSource;
 use whimbrel_engine::EngineSettings;
 use whimbrel_simulator::{ClusterOptions, MemoryJournal, Scenario, SimCluster};
 
 use crate::{
     daemon::{Daemon, Pace, Parts, World},
+    files,
     grpc::{Backend as _, PlanQuestion, Planned},
 };
 
 /// Simulated time between two observations, while time passes at all.
 const STEP: Span = Span::from_millis(250);
 
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/recorded");
+
 /// Everything that outlives a daemon.
 pub(super) struct Lab {
     sim: Arc<Mutex<SimCluster>>,
     steps: Arc<AtomicU64>,
     journal: SharedJournal,
+    policy: Policy,
     pub(super) telemetry: TempDir,
 }
 
@@ -38,8 +45,24 @@ impl Lab {
     /// Three hosts, three guests on h1.
     pub(super) fn new() -> Self {
         let scenario: Scenario = toml::from_str(include_str!("three.toml")).unwrap();
-        let sim = SimCluster::new(&scenario.snapshot(), ClusterOptions::default()).unwrap();
+        Self::of(&scenario.snapshot(), Policy::default())
+    }
+
+    /// The recorded cluster at its last moment, with its telemetry and its policy.
+    pub(super) fn recorded() -> Self {
+        let recorded = Path::new(RECORDED);
+        let source = SnapshotSource::load(recorded).unwrap();
+        let (_, last) = source.time_range().unwrap();
+        let policy = files::read_policy(Some(&recorded.join("policy.toml"))).unwrap();
+        let lab = Self::of(&source.at(last).unwrap(), policy);
+        copy(recorded, lab.telemetry.path());
+        lab
+    }
+
+    fn of(snapshot: &Snapshot, policy: Policy) -> Self {
+        let sim = SimCluster::new(snapshot, ClusterOptions::default()).unwrap();
         Self {
+            policy,
             sim: Arc::new(Mutex::new(sim)),
             steps: Arc::default(),
             journal: SharedJournal::default(),
@@ -52,7 +75,7 @@ impl Lab {
         Daemon::start(Parts {
             world: SimWorld { sim: Arc::clone(&self.sim), steps: Arc::clone(&self.steps) },
             journal: self.journal.clone(),
-            policy: Policy::default(),
+            policy: self.policy.clone(),
             settings: EngineSettings::default(),
             pace: Pace { executing: Duration::from_millis(1), idle: Duration::from_millis(1) },
             telemetry: self.telemetry.path().to_owned(),
@@ -81,6 +104,20 @@ impl Lab {
 
     pub(super) fn written(&self) -> Vec<Record> {
         self.journal.records().unwrap()
+    }
+}
+
+/// Copies a folder of files and folders.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
     }
 }
 

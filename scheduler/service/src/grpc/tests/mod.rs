@@ -19,6 +19,7 @@ use super::{
 };
 use crate::FailureKind;
 
+mod asking;
 pub(super) mod fake;
 mod harness;
 mod outside;
