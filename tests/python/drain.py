@@ -99,6 +99,8 @@ def print_plan(pb, response):
         )
     for stay in plan.stays:
         print(f"  stays   {stay.vm}: {stay.reason.text} [{stay.reason.code}]")
+    for remark in plan.remarks:
+        print(f"  {'warning: ' if remark.warns else ''}{remark.text} [{remark.code}]")
     for note in response.notes:
         severity = pb.NoteSeverity.Name(note.severity).removeprefix("NOTE_SEVERITY_").lower()
         print(f"  {severity}: {note.subject}: {note.text} [{note.code}]")

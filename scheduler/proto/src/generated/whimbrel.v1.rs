@@ -2158,7 +2158,8 @@ pub mod scheduler_client {
         ///
         /// Changes nothing. Explains a plan that is given, or one that it makes as Plan would and returns;
         /// that one is neither checked nor simulated, and is no previous plan of later ones. Refused with
-        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now.
+        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now, or when the
+        /// explanations of all VMs do not fit into a message.
         pub async fn explain(
             &mut self,
             request: impl tonic::IntoRequest<super::ExplainRequest>,
@@ -2480,7 +2481,8 @@ pub mod scheduler_server {
         ///
         /// Changes nothing. Explains a plan that is given, or one that it makes as Plan would and returns;
         /// that one is neither checked nor simulated, and is no previous plan of later ones. Refused with
-        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now.
+        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now, or when the
+        /// explanations of all VMs do not fit into a message.
         async fn explain(
             &self,
             request: tonic::Request<super::ExplainRequest>,

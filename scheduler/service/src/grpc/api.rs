@@ -180,8 +180,8 @@ impl Scheduler for Api {
         request: Request<v1::PlaceRequest>,
     ) -> Result<Response<v1::PlaceResponse>, Status> {
         let v1::PlaceRequest { vms, as_many_as_fit } = request.into_inner();
-        let vms = convert::bounded("vms", vms).and_then(convert::from_list);
-        let vms: Vec<NewVm> = vms.map_err(bad_request)?;
+        convert::bounded("vms", &vms).map_err(bad_request)?;
+        let vms: Vec<NewVm> = convert::from_list(vms).map_err(bad_request)?;
         let batch = if as_many_as_fit { Batch::AsManyAsFit } else { Batch::AllOrNothing };
         let placement = self.compute(move |backend| backend.place(&vms, batch)).await?;
         Ok(Response::new(placement.to_wire()))
@@ -259,5 +259,22 @@ impl Scheduler for Api {
     ) -> Result<Response<OperationStream>, Status> {
         let states = self.operation(operation_id(&request.into_inner().id)?).await?;
         Ok(Response::new(stream::operation(states, self.stopping.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_a_message_holds_is_refused_with_a_way_out() {
+        let of = |length| {
+            let one = v1::Explanation { text: "x".repeat(length), ..Default::default() };
+            v1::ExplainResponse { plan: None, explanations: vec![one] }
+        };
+        assert!(refuse_too_long(&of(1 << 20)).is_ok());
+        let refused = refuse_too_long(&of(MESSAGE_SIZE_MAX)).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+        assert!(refused.metadata().get(status::HINT).is_some(), "{refused:?}");
     }
 }

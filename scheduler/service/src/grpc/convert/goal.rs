@@ -53,7 +53,7 @@ impl Wire for Goal {
             }
             Kind::Balance(v1::BalanceGoal {}) => Self::Balance,
             Kind::Defragment(v1::DefragmentGoal { flavours }) => {
-                let flavours = bounded("goal.defragment.flavours", flavours)?;
+                bounded("goal.defragment.flavours", &flavours)?;
                 Self::Defragment { flavours: from_list(flavours)? }
             }
             Kind::Powersave(v1::PowersaveGoal {}) => Self::Powersave,
@@ -65,8 +65,9 @@ impl Wire for Goal {
 
 /// Where each VM is to be.
 fn places(goal: v1::RestoreGoal) -> Result<BTreeMap<VmId, HostId>, Malformed> {
+    bounded("goal.restore.places", &goal.places)?;
     let mut places = BTreeMap::new();
-    for v1::VmPlace { vm, host } in bounded("goal.restore.places", goal.places)? {
+    for v1::VmPlace { vm, host } in goal.places {
         let host = name("goal.restore.places.host", &host)?;
         if places.insert(name("goal.restore.places.vm", &vm)?, host).is_some() {
             let fault = format!("names {vm} twice (hint: name one host for each VM)");

@@ -85,10 +85,10 @@ where
 /// Most entries of a list in a request.
 const ENTRIES_MAX: usize = 100_000;
 
-/// `list`, unless it is longer than anybody can mean.
-pub(super) fn bounded<T>(field: &'static str, list: Vec<T>) -> Result<Vec<T>, Malformed> {
+/// Refuses a `list` that is longer than anybody can mean.
+pub(super) fn bounded<T>(field: &'static str, list: &[T]) -> Result<(), Malformed> {
     if list.len() <= ENTRIES_MAX {
-        return Ok(list);
+        return Ok(());
     }
     let fault = format!(
         "has {} entries, the limit is {ENTRIES_MAX} (hint: ask in several calls)",
@@ -98,11 +98,12 @@ pub(super) fn bounded<T>(field: &'static str, list: Vec<T>) -> Result<Vec<T>, Ma
 }
 
 /// A list of checked names in a request.
-fn names<T>(field: &'static str, list: Vec<String>) -> Result<Vec<T>, Malformed>
+fn names<T>(field: &'static str, list: &[String]) -> Result<Vec<T>, Malformed>
 where
     T: FromStr<Err: ToString>,
 {
-    bounded(field, list)?.iter().map(|text| name(field, text)).collect()
+    bounded(field, list)?;
+    list.iter().map(|text| name(field, text)).collect()
 }
 
 /// A number, neither infinite nor none.

@@ -31,7 +31,7 @@ impl Wire for NewVm {
             vcpus: message.vcpus,
             memory: Bytes::new(message.memory_bytes),
             demand_cores: demand.transpose()?,
-            exclude: names("exclude_hosts", message.exclude_hosts)?,
+            exclude: names("exclude_hosts", &message.exclude_hosts)?,
         })
     }
 }
@@ -187,9 +187,9 @@ impl Wire for CapacityRequest {
                 times: one.times,
             })
         };
-        let flavours = bounded("flavours", message.flavours)?;
+        bounded("flavours", &message.flavours)?;
         Ok(Self {
-            flavours: flavours.into_iter().map(flavour).collect::<Result<_, _>>()?,
+            flavours: message.flavours.into_iter().map(flavour).collect::<Result<_, _>>()?,
             mixed: message.mixed,
             survive_loss: message.survive_loss,
         })

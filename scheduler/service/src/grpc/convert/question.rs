@@ -1,11 +1,9 @@
 //! Questions about plans: which plan, for whom, and what was planned before.
 
-use std::collections::BTreeSet;
-
-use whimbrel_core::{Goal, HostId};
+use whimbrel_core::Goal;
 use whimbrel_proto::v1;
 
-use super::{ENTRIES_MAX, Malformed, Wire, name, required};
+use super::{Malformed, Wire, bounded, name, required};
 use crate::{
     advice::Asked,
     grpc::{ExplainQuestion, PlanQuestion, Previous, Purpose, Subject},
@@ -110,17 +108,8 @@ fn text(field: &'static str, text: String) -> Result<String, Malformed> {
 
 /// A goal that somebody may ask for.
 fn asked_goal(message: v1::Goal) -> Result<Goal, Malformed> {
-    let goal = Goal::from_wire(message)?;
-    let mut seen: BTreeSet<&HostId> = BTreeSet::new();
-    for host in goal.emptied() {
-        if seen.len() >= ENTRIES_MAX {
-            let fault = format!("has more than {ENTRIES_MAX} entries, which is the limit");
-            return Err(Malformed::new("goal.drain.hosts", &fault));
-        }
-        if !seen.insert(host) {
-            let fault = format!("names {host} twice (hint: name each host once)");
-            return Err(Malformed::new("goal.drain.hosts", &fault));
-        }
+    if let Some(v1::goal::Kind::Drain(drain)) = &message.kind {
+        bounded("goal.drain.hosts", &drain.hosts)?;
     }
-    Ok(goal)
+    Goal::from_wire(message)
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use whimbrel_core::VmId;
+use whimbrel_core::{VmId, units::Share};
 use whimbrel_planner::placing::{Candidate, Refused, Rescue, Restarted, Unrescued};
 use whimbrel_proto::v1;
 
 use super::{Malformed, Wire, bounded, from_list, name, names, required, share, to_list};
 use crate::advice::RescueQuestion;
 
+const RESERVE: &str = "emergency.memory_reserve_share";
 /// Largest part of its memory that a host keeps free of guests.
 const RESERVE_MAX: f64 = 0.95;
 
@@ -17,7 +18,7 @@ impl Wire for RescueQuestion {
 
     fn to_wire(&self) -> v1::RescueRequest {
         let limits = v1::EmergencyLimits {
-            memory_reserve_share: self.emergency_reserve.map(|share| share.get()),
+            memory_reserve_share: self.emergency_reserve.map(Share::get),
             vcpus_per_core: self.emergency_overcommit,
         };
         let given = self.emergency_reserve.is_some() || self.emergency_overcommit.is_some();
@@ -34,7 +35,8 @@ impl Wire for RescueQuestion {
 
     fn from_wire(message: v1::RescueRequest) -> Result<Self, Malformed> {
         let mut priorities = BTreeMap::new();
-        for one in bounded("priorities", message.priorities)? {
+        bounded("priorities", &message.priorities)?;
+        for one in message.priorities {
             let vm: VmId = name("priorities.vm", &one.vm)?;
             if priorities.insert(vm, one.priority).is_some() {
                 let fault = format!("names {} twice (hint: give each VM one class)", one.vm);
@@ -42,7 +44,6 @@ impl Wire for RescueQuestion {
             }
         }
         let limits = message.emergency.unwrap_or_default();
-        const RESERVE: &str = "emergency.memory_reserve_share";
         let reserve = limits.memory_reserve_share.map(|value| match share(RESERVE, value) {
             Ok(reserve) if value > RESERVE_MAX => {
                 let fault =
@@ -60,7 +61,7 @@ impl Wire for RescueQuestion {
             Err(Malformed::new("emergency.vcpus_per_core", &fault))
         });
         Ok(Self {
-            failed: names("failed_hosts", message.failed_hosts)?,
+            failed: names("failed_hosts", &message.failed_hosts)?,
             priorities,
             emergency_reserve: reserve.transpose()?,
             emergency_overcommit: overcommit.transpose()?,
