@@ -9,34 +9,38 @@ use std::{
 
 use tokio::sync::watch;
 use whimbrel_core::{
-    Domain, DomainState, Goal, Host, HostId, HostState, MigrationSettings, Move, Outlook, Plan,
-    PlanId, Policy, Prediction, Snapshot, VmId,
+    Domain, DomainState, Goal, Host, HostId, HostState, MigrationSettings, Move, Plan, PlanId,
+    Policy, Prediction, Snapshot, VmId,
     check::{Note, Problem},
-    cluster::{CompletedStats, DeltaCoding, DirtyReading, JobProgress},
+    cluster::DirtyReading,
     digest::Digest,
     migration::MoveState,
     plan::{AtOnce, Parent, PlanReport, Reason, Stay, Term},
     predict::{Impact, Quantiles, Stall},
     settings::{Mode, QemuVersion, Transport},
-    units::{Bytes, BytesPerSecond, MilliCores, Share, Span, Timestamp},
+    units::{Bytes, MilliCores, Share, Span, Timestamp},
 };
-use whimbrel_engine::{Execution, MoveView};
-use whimbrel_models::Model;
-use whimbrel_planner::{
-    Explanation,
-    placing::{self, Batch, Capacity, CapacityRequest, NewVm, Placement, Rescue, Room},
-    undo::{self, Standing},
+use whimbrel_engine::Execution;
+use whimbrel_planner::placing::{
+    self, Batch, Capacity, CapacityRequest, NewVm, Placement, Rescue, Room,
 };
 
 use crate::{
     Failure,
-    advice::{Advisor, Asked, RescueQuestion, Situation},
+    advice::RescueQuestion,
     files,
     grpc::{
-        Backend, ExplainQuestion, Explained, Finding, PlanQuestion, Planned, Previous, Purpose,
-        Simulated, SimulationSummary, Subject, read_plan_text,
+        Backend, ExplainQuestion, Explained, Finding, PlanQuestion, Planned, Previous, Simulated,
+        SimulationSummary, Subject, read_plan_text,
     },
 };
+
+mod answers;
+mod executions;
+
+pub(in super::super) use answers::explanations;
+use answers::{advisor, turned};
+pub(in super::super) use executions::{execution, progress};
 
 /// The backend.
 #[derive(Default)]
@@ -57,23 +61,6 @@ pub(in super::super) fn vm() -> VmId {
 
 pub(in super::super) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000 + seconds * 1_000_000)
-}
-
-pub(in super::super) fn progress(remaining_mib: u64) -> JobProgress {
-    JobProgress {
-        elapsed: Span::from_seconds(3),
-        remaining: Bytes::mib(remaining_mib),
-        transferred: Bytes::mib(700),
-        total: Bytes::mib(1024),
-        bandwidth: BytesPerSecond::mib(110),
-        dirty_rate: BytesPerSecond::mib(9),
-        iteration: 2,
-        normal_pages: 179_000,
-        zero_pages: 600,
-        throttle_percent: 20,
-        post_copy_requests: 5,
-        delta: DeltaCoding { pages: 700, bytes: 9000, misses: 3 },
-    }
 }
 
 pub(in super::super) fn snapshot() -> Snapshot {
@@ -190,42 +177,6 @@ fn note(goal: &Goal) -> Note {
     Note { subject: "end".to_owned(), problem }
 }
 
-/// The execution of `plan` with every move in `state`.
-pub(in super::super) fn execution(plan: &Plan, state: MoveState) -> Execution {
-    let view = |(id, one): (_, &Move)| MoveView {
-        id,
-        vm: one.vm.clone(),
-        from: one.from.clone(),
-        to: one.to.clone(),
-        state,
-        detail: String::new(),
-        begun_at: Some(at(5)),
-        ended_at: state.is_final().then(|| at(15)),
-        progress: Some(progress(40)),
-        stats: (state == MoveState::Settled).then_some(CompletedStats {
-            total_time: Span::from_seconds(10),
-            downtime: Span::from_millis(57),
-            setup_time: Span::from_millis(5),
-            transferred: Bytes::mib(1100),
-            normal_pages: 281_000,
-            zero_pages: 600,
-            iterations: 4,
-            bandwidth: BytesPerSecond::mib(110),
-            throttle_percent: 30,
-            post_copy_requests: 40,
-            delta: DeltaCoding { pages: 7000, bytes: 90_000, misses: 12 },
-        }),
-        predicted: one.predicted.clone(),
-    };
-    Execution {
-        plan: plan.id(),
-        moves: plan.moves().map(view).collect(),
-        cancelled: state == MoveState::Cancelled,
-        ended: state.is_final(),
-        records: Vec::new(),
-    }
-}
-
 impl Fake {
     /// One whose executions copy until they are cancelled.
     pub(super) fn holding() -> Self {
@@ -250,34 +201,6 @@ impl Fake {
 /// What is free in the snapshot.
 pub(in super::super) fn room() -> Room {
     Room::new(&snapshot(), &Policy::default()).unwrap()
-}
-
-fn advisor() -> Advisor {
-    Advisor::new(Policy::default(), Model::default(), &[])
-}
-
-/// What is said of `plan` in the snapshot.
-pub(in super::super) fn explanations(
-    plan: &Plan,
-    asked: &Asked,
-) -> Result<Vec<Explanation>, Failure> {
-    let (snapshot, now) = (snapshot(), at(4));
-    let situation = Situation { snapshot, now, replay: None, outlook: Outlook::default() };
-    advisor().tell(&situation, plan, asked)
-}
-
-/// The goal that is asked for.
-fn turned(purpose: &Purpose) -> Result<(Goal, Vec<Standing>), Failure> {
-    let turned = match purpose {
-        Purpose::Goal(goal) => return Ok((goal.clone(), Vec::new())),
-        Purpose::Reverse { plan_text } => {
-            undo::reverse(&read_plan_text("reverse.plan_text", plan_text)?, &snapshot())?
-        }
-        Purpose::Resume { plan_text } => {
-            undo::resume(&read_plan_text("resume.plan_text", plan_text)?, &snapshot())?
-        }
-    };
-    Ok((turned.goal, turned.standing))
 }
 
 impl Backend for Fake {
