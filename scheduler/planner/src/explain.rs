@@ -96,10 +96,26 @@ pub fn explain_all(
     plan: &Plan,
     stays_only: bool,
 ) -> Result<Vec<Explanation>, ExplainFailure> {
+    explain_some(request, plan, stays_only, None, usize::MAX)
+}
+
+/// The same for `most` of them, those whose names come next after `after`: a long list in parts.
+///
+/// # Errors
+/// [`ExplainFailure`] as of [`explain_all`].
+pub fn explain_some(
+    request: &PlanRequest<'_>,
+    plan: &Plan,
+    stays_only: bool,
+    after: Option<&VmId>,
+    most: usize,
+) -> Result<Vec<Explanation>, ExplainFailure> {
     asked(request, plan, |told| {
-        let vms = (0..told.context().view.vms.len())
+        let known = &told.context().view.vms;
+        let vms = (0..known.len())
+            .filter(|&vm| after.is_none_or(|after| known[vm].domain.vm > *after))
             .filter(|&vm| !stays_only || told.moves[vm].is_empty());
-        let all = vms.map(|vm| {
+        let all = vms.take(most).map(|vm| {
             let mut explanation = told.one(vm);
             told.compare(vm, &mut explanation, told.alternatives(vm, FEW));
             explanation

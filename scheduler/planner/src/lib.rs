@@ -60,7 +60,7 @@ mod validate;
 mod view;
 
 pub use compare::evaluate;
-pub use explain::{Explanation, explain, explain_all};
+pub use explain::{Explanation, explain, explain_all, explain_some};
 pub use failure::{Held, NoReturn, PlanFailure, Rejected, Stalled, Unsound};
 pub use relaxation::ways_out;
 

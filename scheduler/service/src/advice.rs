@@ -269,8 +269,8 @@ impl Advisor {
     pub fn terms(&self, plan: &Plan, situation: &Situation) -> Result<Vec<Term>, Failure> {
         let placement: BTreeMap<VmId, HostId> =
             plan.moves().map(|(_, one)| (one.vm.clone(), one.to.clone())).collect();
-        let seed = plan.parent.seed;
-        let request = self.request(situation, &situation.outlook, plan.goal.clone(), seed);
+        let outlook = self.outlook_of(situation, plan);
+        let request = self.request(situation, &outlook, plan.goal.clone(), plan.parent.seed);
         whimbrel_planner::evaluate(&request, &placement).map_err(Failure::invalid)
     }
 

@@ -426,6 +426,13 @@ pub struct Standing {
 /// Request of Explain.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainRequest {
+    /// Most VMs of a scope to explain; 0 means 500. Range 0..=1000, more is taken as 1000.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    /// `next_page_token` of the page before; empty for the first page. It is a token of one plan: ask
+    /// for further pages with that plan's text.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
     /// What is explained. Exactly one must be set.
     #[prost(oneof = "explain_request::Explained", tags = "1, 2")]
     pub explained: ::core::option::Option<explain_request::Explained>,
@@ -452,7 +459,8 @@ pub mod explain_request {
         /// most 20000, a whole new plan confirms each such change.
         #[prost(string, tag = "3")]
         Vm(::prost::alloc::string::String),
-        /// Many VMs, each with its three best other hosts and without what would change the answer.
+        /// Many VMs, each with its three best other hosts and without what would change the answer, in
+        /// pages.
         #[prost(enumeration = "super::ExplainScope", tag = "4")]
         Scope(i32),
     }
@@ -466,6 +474,9 @@ pub struct ExplainResponse {
     /// One entry a VM, ordered by name.
     #[prost(message, repeated, tag = "2")]
     pub explanations: ::prost::alloc::vec::Vec<Explanation>,
+    /// Where the next page begins; empty when this is the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// Why a VM moves or stays, with everything else where the plan leaves it. Costs, gains and
 /// contention are in guest-seconds: seconds that a VM's busy vCPU waits.
@@ -2158,8 +2169,7 @@ pub mod scheduler_client {
         ///
         /// Changes nothing. Explains a plan that is given, or one that it makes as Plan would and returns;
         /// that one is neither checked nor simulated, and is no previous plan of later ones. Refused with
-        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now, or when the
-        /// explanations of all VMs do not fit into a message.
+        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now.
         pub async fn explain(
             &mut self,
             request: impl tonic::IntoRequest<super::ExplainRequest>,
@@ -2481,8 +2491,7 @@ pub mod scheduler_server {
         ///
         /// Changes nothing. Explains a plan that is given, or one that it makes as Plan would and returns;
         /// that one is neither checked nor simulated, and is no previous plan of later ones. Refused with
-        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now, or when the
-        /// explanations of all VMs do not fit into a message.
+        /// FAILED_PRECONDITION when the plan does not begin where the VMs are now.
         async fn explain(
             &self,
             request: tonic::Request<super::ExplainRequest>,

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::BTreeMap, convert::Infallible};
 
 use whimbrel_core::{
-    Domain, Goal, Outlook, VmId,
+    Domain, Goal, Outlook, Plan, VmId,
     cluster::DirtyReading,
     outlook::Quieter,
     predict::{MigrationRequest, Predictor},
@@ -79,6 +79,20 @@ impl Advisor {
             return Cow::Borrowed(&situation.outlook);
         }
         Cow::Owned(Outlook { quieter, ..situation.outlook.clone() })
+    }
+
+    /// What `plan` was made with: a plan that waits for nobody knew of no quieter moments, or had no
+    /// time for them.
+    pub(super) fn outlook_of<'s>(
+        &self,
+        situation: &'s Situation,
+        plan: &Plan,
+    ) -> Cow<'s, Outlook> {
+        if plan.moves.iter().any(|one| one.not_before.is_some()) {
+            self.outlook_for(situation, &plan.goal)
+        } else {
+            Cow::Borrowed(&situation.outlook)
+        }
     }
 
     /// The cheapest start of a migration of `domain` that ends before the deadline, where it is

@@ -6,7 +6,7 @@ use whimbrel_core::{Goal, Plan, VmId};
 use whimbrel_planner::{
     Explanation,
     explain::{ExplainFailure, confirm},
-    explain_all, ways_out,
+    explain_all, explain_some, ways_out,
 };
 
 use super::{Advisor, Situation};
@@ -51,13 +51,8 @@ impl Advisor {
         plan: &Plan,
         asked: &Asked,
     ) -> Result<Vec<Explanation>, Failure> {
-        let outlook = self.outlook_for(situation, &plan.goal);
+        let outlook = self.outlook_of(situation, plan);
         let request = self.request(situation, &outlook, plan.goal.clone(), plan.parent.seed);
-        let refused = |failure: ExplainFailure| match failure {
-            ExplainFailure::UnknownVm { .. } => Failure::not_found(failure),
-            ExplainFailure::OtherCluster { .. } => Failure::conflict(failure),
-            ExplainFailure::Request(_) => Failure::invalid(failure),
-        };
         match asked {
             Asked::All => explain_all(&request, plan, false).map_err(refused),
             Asked::Stays => explain_all(&request, plan, true).map_err(refused),
@@ -74,6 +69,27 @@ impl Advisor {
                 "{name:?} can be no domain's name (hint: name a domain, or `all` or `stays`)"
             ))),
         }
+    }
+
+    /// The same; of many VMs only `most`, by name, after `after`.
+    ///
+    /// # Errors
+    /// [`Failure`] as of [`Advisor::tell`].
+    pub fn tell_page(
+        &self,
+        situation: &Situation,
+        plan: &Plan,
+        asked: &Asked,
+        (after, most): (Option<&VmId>, usize),
+    ) -> Result<Vec<Explanation>, Failure> {
+        let stays_only = match asked {
+            Asked::All => false,
+            Asked::Stays => true,
+            Asked::One(_) | Asked::Nobody(_) => return self.tell(situation, plan, asked),
+        };
+        let outlook = self.outlook_of(situation, plan);
+        let request = self.request(situation, &outlook, plan.goal.clone(), plan.parent.seed);
+        explain_some(&request, plan, stays_only, after, most).map_err(refused)
     }
 
     /// `failure` of planning for `goal`, with the smallest changes that would make it possible.
@@ -95,5 +111,13 @@ impl Advisor {
             }
         }
         failure
+    }
+}
+
+fn refused(failure: ExplainFailure) -> Failure {
+    match failure {
+        ExplainFailure::UnknownVm { .. } => Failure::not_found(failure),
+        ExplainFailure::OtherCluster { .. } => Failure::conflict(failure),
+        ExplainFailure::Request(_) => Failure::invalid(failure),
     }
 }

@@ -13,9 +13,8 @@ use super::Handle;
 use crate::{
     Failure,
     advice::{Advisor, Proposal, Situation},
-    files,
     grpc::{
-        ExplainQuestion, Explained, PlanQuestion, Planned, Previous, Purpose, Subject,
+        ExplainQuestion, Explained, PlanQuestion, Planned, Previous, Purpose, Subject, explained,
         read_plan_text,
     },
 };
@@ -117,7 +116,8 @@ impl Handle {
                 (prepared.advisor, prepared.situation, plan)
             }
         };
-        let explanations = advisor.tell(&situation, &plan, &question.asked)?;
-        Ok(Explained { text: files::plan_text(&plan)?, plan, explanations })
+        explained(plan, &question.page, |plan, after, most| {
+            advisor.tell_page(&situation, plan, &question.asked, (after, most))
+        })
     }
 }

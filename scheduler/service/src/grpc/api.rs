@@ -116,7 +116,7 @@ fn refuse_too_long(message: &v1::ExplainResponse) -> Result<(), Status> {
     }
     Err(status::to_status(&Failure::conflict(format!(
         "the explanations of {} VMs take {size} bytes, a message has {MESSAGE_SIZE_MAX} at most \
-         (hint: ask for one VM at a time)",
+         (hint: ask for smaller pages)",
         message.explanations.len()
     ))))
 }
@@ -270,7 +270,7 @@ mod tests {
     fn more_than_a_message_holds_is_refused_with_a_way_out() {
         let of = |length| {
             let one = v1::Explanation { text: "x".repeat(length), ..Default::default() };
-            v1::ExplainResponse { plan: None, explanations: vec![one] }
+            v1::ExplainResponse { explanations: vec![one], ..Default::default() }
         };
         assert!(refuse_too_long(&of(1 << 20)).is_ok());
         let refused = refuse_too_long(&of(MESSAGE_SIZE_MAX)).unwrap_err();

@@ -18,7 +18,8 @@ use whimbrel_planner::placing::{Batch, Capacity, CapacityRequest, NewVm, Placeme
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
 use super::{
-    ClientTls, ExplainQuestion, Explained, MESSAGE_SIZE_MAX, PlanQuestion, Planned, Simulated,
+    ClientTls, ExplainQuestion, Explained, MESSAGE_SIZE_MAX, Page, PlanQuestion, Planned,
+    Simulated, Subject,
     api::ANSWER_TIME_MAX,
     convert::{self, Malformed, Wire},
     status, tls,
@@ -98,12 +99,27 @@ impl Client {
         convert::read_planned(self.wait(self.scheduler.clone().plan(question.to_wire()))?)
     }
 
-    /// Has it explained why a plan moves or leaves VMs. Changes nothing.
+    /// Has it explained why a plan moves or leaves VMs: all of them from the page on that is asked
+    /// for. Changes nothing.
     ///
     /// # Errors
     /// [`Failure`] as the server gives it.
     pub fn explain(&self, question: &ExplainQuestion) -> Result<Explained, Failure> {
-        convert::read_explained(self.wait(self.scheduler.clone().explain(question.to_wire()))?)
+        let ask = |question: &ExplainQuestion| {
+            let response = self.wait(self.scheduler.clone().explain(question.to_wire()))?;
+            convert::read_explained(response)
+        };
+        let mut all = ask(question)?;
+        while !all.next_page_token.is_empty() {
+            let page = Page { token: all.next_page_token, ..question.page };
+            let of = Subject::Given { plan_text: all.text.clone() };
+            let next = ask(&ExplainQuestion { of, asked: question.asked.clone(), page })?;
+            // An empty page with a token would otherwise go on for ever.
+            let last = next.explanations.is_empty();
+            all.explanations.extend(next.explanations);
+            all.next_page_token = if last { String::new() } else { next.next_page_token };
+        }
+        Ok(all)
     }
 
     /// Has hosts found for the VMs of failed hosts. Changes nothing.

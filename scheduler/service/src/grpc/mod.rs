@@ -17,8 +17,10 @@ mod tls;
 
 pub use backend::{Backend, Finding, Simulated, SimulationSummary};
 pub use client::Client;
+pub use page::explained;
 pub use question::{
-    ExplainQuestion, Explained, PlanQuestion, Planned, Previous, Purpose, Subject, read_plan_text,
+    ExplainQuestion, Explained, Page, PlanQuestion, Planned, Previous, Purpose, Subject,
+    read_plan_text,
 };
 pub use server::{ServeOptions, Server, serve};
 pub use tls::{ClientTls, Security};

@@ -56,6 +56,17 @@ pub struct ExplainQuestion {
     pub of: Subject,
     /// The VMs.
     pub asked: Asked,
+    /// Which part of many VMs.
+    pub page: Page,
+}
+
+/// Which part of a long list is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Most entries; 0 where the backend may choose.
+    pub size: u32,
+    /// What the part before ended with; empty for the first.
+    pub token: String,
 }
 
 /// Which plan is to be explained.
@@ -96,6 +107,8 @@ pub struct Explained {
     pub text: String,
     /// One entry a VM, by name.
     pub explanations: Vec<Explanation>,
+    /// The token of the next page; empty where this is the last.
+    pub next_page_token: String,
 }
 
 impl PlanQuestion {

@@ -14,7 +14,7 @@ use crate::{
         turn,
     },
     files,
-    grpc::{ExplainQuestion, PlanQuestion, Previous, Purpose, Simulated, Subject},
+    grpc::{ExplainQuestion, Page, PlanQuestion, Previous, Purpose, Simulated, Subject},
 };
 
 pub(super) fn run(
@@ -56,7 +56,8 @@ pub(super) fn run(
         None => Vec::new(),
         Some(asked) => {
             let of = Subject::Given { plan_text: planned.text };
-            client.explain(&ExplainQuestion { of, asked: asked.clone() })?.explanations
+            let (asked, page) = (asked.clone(), Page::default());
+            client.explain(&ExplainQuestion { of, asked, page })?.explanations
         }
     };
     let (plan, previous) = (&planned.plan, planned.previous);

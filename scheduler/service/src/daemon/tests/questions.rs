@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     advice::{Asked, RescueQuestion},
-    grpc::{ExplainQuestion, PlanQuestion, Previous, Purpose, Subject},
+    grpc::{ExplainQuestion, Page, PlanQuestion, Previous, Purpose, Subject},
 };
 
 fn vm(name: &str) -> VmId {
@@ -25,8 +25,9 @@ fn a_recorded_balance_is_explained_as_it_was_planned() {
     let anew = PlanQuestion { previous: Previous::Nothing, ..PlanQuestion::new(Goal::Balance, 1) };
     let planned = backend.plan(&anew).unwrap();
     let given = Subject::Given { plan_text: planned.text.clone() };
-    let explain =
-        |of: &Subject, asked| backend.explain(&ExplainQuestion { of: of.clone(), asked }).unwrap();
+    let explain = |of: &Subject, asked| {
+        backend.explain(&ExplainQuestion { of: of.clone(), asked, page: Page::default() }).unwrap()
+    };
 
     let one = explain(&given, Asked::One(vm("web-1")));
     let [told] = one.explanations.as_slice() else { panic!("{one:?}") };
@@ -44,7 +45,31 @@ fn a_recorded_balance_is_explained_as_it_was_planned() {
     assert_eq!(stays.len() + moved, all.len());
     assert!(stays.iter().all(|one| !one.moves()));
 
-    let nobody = ExplainQuestion { of: given.clone(), asked: Asked::One(vm("nobody")) };
+    let page = |token: &str, asked: &Asked| {
+        let page = Page { size: 2, token: token.to_owned() };
+        backend.explain(&ExplainQuestion { of: given.clone(), asked: asked.clone(), page })
+    };
+    for (asked, whole) in [(Asked::All, &all), (Asked::Stays, &stays)] {
+        let mut paged = page("", &asked).unwrap();
+        assert_eq!(paged.explanations.len(), 2);
+        while !paged.next_page_token.is_empty() {
+            let next = page(&paged.next_page_token, &asked).unwrap();
+            paged.explanations.extend(next.explanations);
+            paged.next_page_token = next.next_page_token;
+        }
+        assert_eq!(paged.explanations, *whole, "pages are the whole, each VM once");
+    }
+    for token in ["web-1", "0123456789abcdef:web-1", ":", "\u{0}"] {
+        let refused = page(token, &Asked::All).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Invalid, "{refused:?}");
+        assert!(refused.message.contains("field page_token") && refused.hint.is_some());
+    }
+
+    let nobody = ExplainQuestion {
+        of: given.clone(),
+        asked: Asked::One(vm("nobody")),
+        page: Page::default(),
+    };
     assert_eq!(backend.explain(&nobody).unwrap_err().kind, FailureKind::NotFound);
     let remembered = backend.plan(&PlanQuestion::new(Goal::Balance, 1)).unwrap().previous;
     assert_eq!(remembered, Some(planned.plan.id()), "explaining is not planning");
@@ -100,7 +125,9 @@ fn a_drain_is_taken_back_and_done_again() {
     };
     until("h1 is seen to be empty", || count("h1") == 0);
 
-    let moved = backend.explain(&ExplainQuestion { of, asked: Asked::All }).unwrap_err();
+    let moved = backend
+        .explain(&ExplainQuestion { of, asked: Asked::All, page: Page::default() })
+        .unwrap_err();
     assert_eq!(moved.kind, FailureKind::Conflict, "{moved:?}");
     assert!(moved.hint.is_some(), "{moved:?}");
     let back = backend.plan(&reverse).unwrap();

@@ -56,6 +56,7 @@ pub(in super::super) fn explained_message(explained: Explained) -> v1::ExplainRe
     v1::ExplainResponse {
         plan: Some(plan_message(&explained.plan, explained.text)),
         explanations: to_list(&explained.explanations),
+        next_page_token: explained.next_page_token,
     }
 }
 
@@ -83,7 +84,8 @@ pub(in super::super) fn read_explained(
 ) -> Result<Explained, Failure> {
     let (plan, text) = read_plan(response.plan)?;
     let explanations = from_list(response.explanations).map_err(Malformed::in_answer)?;
-    Ok(Explained { plan, text, explanations })
+    let next_page_token = response.next_page_token;
+    Ok(Explained { plan, text, explanations, next_page_token })
 }
 
 fn read_plan(message: Option<v1::Plan>) -> Result<(Plan, String), Failure> {

@@ -6,7 +6,7 @@ use whimbrel_proto::v1;
 use super::{Malformed, Wire, bounded, name, required};
 use crate::{
     advice::Asked,
-    grpc::{ExplainQuestion, PlanQuestion, Previous, Purpose, Subject},
+    grpc::{ExplainQuestion, Page, PlanQuestion, Previous, Purpose, Subject},
 };
 
 impl Wire for PlanQuestion {
@@ -73,7 +73,12 @@ impl Wire for ExplainQuestion {
             Asked::All => Who::Scope(v1::ExplainScope::All.into()),
             Asked::Stays => Who::Scope(v1::ExplainScope::Stays.into()),
         };
-        v1::ExplainRequest { explained: Some(explained), subject: Some(who) }
+        v1::ExplainRequest {
+            explained: Some(explained),
+            subject: Some(who),
+            page_size: self.page.size,
+            page_token: self.page.token.clone(),
+        }
     }
 
     fn from_wire(message: v1::ExplainRequest) -> Result<Self, Malformed> {
@@ -93,7 +98,8 @@ impl Wire for ExplainQuestion {
                 Err(_) => return Err(Malformed::new("scope", &format!("{scope} is not known"))),
             },
         };
-        Ok(Self { of, asked })
+        let page = Page { size: message.page_size, token: message.page_token };
+        Ok(Self { of, asked, page })
     }
 }
 

@@ -10,7 +10,7 @@ use whimbrel_planner::undo::Found;
 use super::*;
 use crate::{
     advice::{Asked, RescueQuestion},
-    grpc::{Backend as _, ExplainQuestion, Previous, Purpose, Subject},
+    grpc::{Backend as _, ExplainQuestion, Page, Previous, Purpose, Subject},
 };
 
 fn anew(purpose: Purpose) -> PlanQuestion {
@@ -42,7 +42,7 @@ fn explanations_and_rescues_come_whole() {
     let plan_text = client.plan(&draining(7)).unwrap().text;
     for of in [Subject::Given { plan_text }, Subject::Question(draining(7))] {
         for asked in [Asked::One(fake::vm()), Asked::All, Asked::Stays] {
-            let question = ExplainQuestion { of: of.clone(), asked };
+            let question = ExplainQuestion { of: of.clone(), asked, page: Page::default() };
             let explained = client.explain(&question).unwrap();
             assert_eq!(explained, fake.explain(&question).unwrap());
             let stays = explained.explanations.iter().filter(|one| !one.moves()).count();
@@ -123,7 +123,7 @@ fn what_nobody_can_mean_is_an_invalid_argument_with_field_and_hint() {
             refused(client.plan(request).await, Code::InvalidArgument, part);
         }
         for (explained, subject, part) in explanations {
-            let request = v1::ExplainRequest { explained, subject };
+            let request = v1::ExplainRequest { explained, subject, ..Default::default() };
             refused(client.explain(request).await, Code::InvalidArgument, part);
         }
         let part = "field emergency.memory_reserve_share";
@@ -142,7 +142,8 @@ fn what_is_not_there_and_what_does_not_fit_has_another_code() {
     let plan_text = client.plan(&draining(7)).unwrap().text;
     let of = Subject::Given { plan_text };
     let nobody = Asked::One(VmId::new("nobody").unwrap());
-    let unknown = client.explain(&ExplainQuestion { of, asked: nobody }).unwrap_err();
+    let unknown =
+        client.explain(&ExplainQuestion { of, asked: nobody, page: Page::default() }).unwrap_err();
     let of_host = |host| RescueQuestion { failed: vec![fake::host(host)], ..Default::default() };
     let no_host = client.rescue(&of_host("h9")).unwrap_err();
     let priorities = BTreeMap::from([(VmId::new("nobody").unwrap(), 1)]);

@@ -31,7 +31,7 @@ use crate::{
     files,
     grpc::{
         Backend, ExplainQuestion, Explained, Finding, PlanQuestion, Planned, Previous, Simulated,
-        SimulationSummary, Subject, read_plan_text,
+        SimulationSummary, Subject, explained, read_plan_text,
     },
 };
 
@@ -244,8 +244,9 @@ impl Backend for Fake {
             Subject::Question(question) => self.plan(question)?.plan,
             Subject::Given { plan_text } => read_plan_text("plan_text", plan_text)?,
         };
-        let explanations = explanations(&plan, &question.asked)?;
-        Ok(Explained { text: files::plan_text(&plan)?, plan, explanations })
+        explained(plan, &question.page, |plan, after, most| {
+            explanations(plan, &question.asked, (after, most))
+        })
     }
 
     fn rescue(&self, question: &RescueQuestion) -> Result<Rescue, Failure> {

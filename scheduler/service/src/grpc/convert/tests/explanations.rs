@@ -146,7 +146,7 @@ proptest! {
 fn what_the_planner_says_survives() {
     let plan = fake::plan(&Goal::Balance, 1);
     for asked in [Asked::One(fake::vm()), Asked::All, Asked::Stays] {
-        for told in fake::explanations(&plan, &asked).unwrap() {
+        for told in fake::explanations(&plan, &asked, (None, 9)).unwrap() {
             assert_eq!(Explanation::from_wire(told.to_wire()), Ok(told));
         }
     }
@@ -156,7 +156,8 @@ fn what_the_planner_says_survives() {
 fn malformed_explanations_name_the_field() {
     type Spoil = fn(&mut v1::Explanation);
     let plan = fake::plan(&Goal::Balance, 1);
-    let one = fake::explanations(&plan, &Asked::One(fake::vm())).unwrap().remove(0).to_wire();
+    let one =
+        fake::explanations(&plan, &Asked::One(fake::vm()), (None, 9)).unwrap().remove(0).to_wire();
     let good = v1::Explanation {
         loads: vec![v1::HostLoad {
             host: "h1".to_owned(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     advice::{Asked, RescueQuestion},
-    grpc::{ExplainQuestion, PlanQuestion, Previous, Purpose, Subject},
+    grpc::{ExplainQuestion, Page, PlanQuestion, Previous, Purpose, Subject},
 };
 
 fn plan_question() -> impl Strategy<Value = PlanQuestion> {
@@ -39,7 +39,11 @@ fn explain_question() -> impl Strategy<Value = ExplainQuestion> {
         ".{1,40}".prop_map(|plan_text| Subject::Given { plan_text }),
     ];
     let asked = prop_oneof![vm_id().prop_map(Asked::One), Just(Asked::All), Just(Asked::Stays)];
-    (of, asked).prop_map(|(of, asked)| ExplainQuestion { of, asked })
+    (of, asked, any::<u32>(), ".{0,20}").prop_map(|(of, asked, size, token)| ExplainQuestion {
+        of,
+        asked,
+        page: Page { size, token },
+    })
 }
 
 fn rescue_question() -> impl Strategy<Value = RescueQuestion> {
@@ -176,7 +180,11 @@ fn explanations_that_nobody_can_ask_for_name_the_field() {
         (plan(), Some(Who::Scope(-1)), "scope"),
     ];
     for (explained, subject, field) in faults {
-        let read = ExplainQuestion::from_wire(v1::ExplainRequest { explained, subject });
+        let read = ExplainQuestion::from_wire(v1::ExplainRequest {
+            explained,
+            subject,
+            ..v1::ExplainRequest::default()
+        });
         assert_eq!(read.map_err(|e| e.field), Err(field));
     }
 }

@@ -1,6 +1,6 @@
 //! What planner and advisor say of the fake's one VM.
 
-use whimbrel_core::{Goal, Outlook, Plan, Policy};
+use whimbrel_core::{Goal, Outlook, Plan, Policy, VmId};
 use whimbrel_models::Model;
 use whimbrel_planner::{
     Explanation,
@@ -23,10 +23,11 @@ pub(super) fn advisor() -> Advisor {
 pub(in crate::grpc) fn explanations(
     plan: &Plan,
     asked: &Asked,
+    part: (Option<&VmId>, usize),
 ) -> Result<Vec<Explanation>, Failure> {
     let (snapshot, now) = (snapshot(), at(4));
     let situation = Situation { snapshot, now, replay: None, outlook: Outlook::default() };
-    advisor().tell(&situation, plan, asked)
+    advisor().tell_page(&situation, plan, asked, part)
 }
 
 /// The goal that is asked for.
