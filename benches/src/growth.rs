@@ -1,18 +1,21 @@
-//! How the simulator's cost grows: CPU time at rising sizes, and the slope of each curve.
+//! How the simulator's and the planner's cost grows: CPU time at rising sizes, and the slope of each
+//! curve.
 //!
 //! A curve is drawn in logarithms: its slope there is the exponent of the power of the size that
 //! the cost grows with. n log n is no power; over a curve's sizes its slope is somewhat above 1,
 //! and is told with the curve's own.
 //!
-//! Making the input is not timed. Never here: what is measured (`subjects`), or pictures.
+//! Making the input is not timed. Never here: what is measured (`subjects`, `planner`), or pictures.
 
 use std::error::Error;
 
 use crate::cpu_time;
 
 mod demand;
+mod planner;
 mod subjects;
 
+pub use planner::PLANNER;
 pub use subjects::{SUBJECTS, Subject};
 
 /// Every size is measured again until that took so many seconds together, a large one once. The
@@ -47,12 +50,22 @@ pub struct Curve {
 impl Curve {
     /// The exponent of its growth; none where a cost was too small to be measured.
     pub fn exponent(&self) -> Option<f64> {
-        slope(self.points.iter().map(|point| (f64::from(point.size), point.seconds)))
+        slope(self.sized().map(|point| (f64::from(point.size), point.seconds)))
+    }
+
+    /// Points of sizes that have a logarithm.
+    pub fn sized(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|point| point.size > 0)
+    }
+
+    /// The cost without any of what is counted, where that was measured.
+    pub fn without(&self) -> Option<f64> {
+        self.points.iter().find(|point| point.size == 0).map(|point| point.seconds)
     }
 
     /// What the exponent of n log n is over the same sizes.
     pub fn exponent_of_n_log_n(&self) -> Option<f64> {
-        let n = self.points.iter().map(|point| f64::from(point.size));
+        let n = self.sized().map(|point| f64::from(point.size));
         slope(n.map(|n| (n, n * n.ln())))
     }
 }
@@ -60,7 +73,7 @@ impl Curve {
 /// Measures `subject` at all of its sizes.
 ///
 /// # Errors
-/// What the simulator has against the input, or the lack of a count of CPU time.
+/// What the simulator or the planner has against the input, or the lack of a count of CPU time.
 pub fn measure(subject: &'static Subject) -> Result<Curve, Box<dyn Error>> {
     let mut points = Vec::new();
     for size in subject.sizes {
@@ -112,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_subject_can_be_run_at_its_least_size() {
-        for subject in &SUBJECTS {
+        for subject in SUBJECTS.iter().chain(&PLANNER) {
             assert!(subject.sizes.windows(2).all(|pair| pair[0] < pair[1]), "{}", subject.name);
             (subject.prepare)(subject.sizes[0]).unwrap()().unwrap();
         }

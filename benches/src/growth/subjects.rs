@@ -1,4 +1,4 @@
-//! What is measured, at which sizes.
+//! What of the simulator is measured, at which sizes.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use whimbrel_simulator::{
 use super::demand::day;
 
 /// Work on an input that is there.
-type Work = Box<dyn Fn() -> Result<(), Box<dyn Error>>>;
+pub(super) type Work = Box<dyn Fn() -> Result<(), Box<dyn Error>>>;
 
 /// What is measured.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ const MIGRATIONS: &str = "migrations";
 const FLEETS: &[u32] = &[1000, 2000, 5000, 10_000, 20_000];
 const DENSITIES: &[u32] = &[2, 4, 8, 16];
 
-/// Everything that is measured.
+/// Everything of the simulator that is measured.
 pub static SUBJECTS: [Subject; 6] = [
     Subject {
         name: "a day of 10 VMs a host, left alone",

@@ -52,7 +52,7 @@ const fn figure(name: &'static str, unit: &'static str, target: Target, group: G
 }
 
 /// Every headline figure, in the order of the table.
-pub(crate) const FIGURES: [Figure; 41] = [
+pub(crate) const FIGURES: [Figure; 48] = [
     figure("demo_seconds", "s", Target::Below(60.0), Group::Demo),
     figure("demo_peak_memory_mib", "MiB", Target::Open, Group::Demo),
     figure("lab_up_seconds", "s", Target::Below(30.0), Group::Lab),
@@ -79,6 +79,10 @@ pub(crate) const FIGURES: [Figure; 41] = [
     figure("planner_seconds_1000_hosts", "s CPU", Target::Below(10.0), Group::Timings),
     figure("evacuate_makespan_over_bound", "times", Target::Below(1.024), Group::Timings),
     figure("evacuate_seconds", "s CPU", Target::Below(10.0), Group::Timings),
+    figure("planner_growth_exponent", "log-log", Target::Open, Group::Timings),
+    figure("powersave_hosts_under_bound", "hosts", Target::Exactly(0.0), Group::Timings),
+    figure("powersave_seconds_100_hosts", "s CPU", Target::Open, Group::Timings),
+    figure("plans_alike_share", "of 1", Target::Open, Group::Timings),
     figure("place_p99_ms_1000_hosts", "ms", Target::Below(2.0), Group::Timings),
     figure("place_p99_ms_10000_hosts", "ms", Target::Below(20.0), Group::Timings),
     figure("capacity_seconds_100_hosts", "s CPU", Target::Below(1.0), Group::Timings),
@@ -91,6 +95,14 @@ pub(crate) const FIGURES: [Figure; 41] = [
     figure("planetlab_lr_mmt_cpu_seconds", "s CPU", Target::Below(0.1), Group::Simulation),
     figure("simulate_100k_vms_seconds", "s CPU", Target::Below(120.0), Group::Simulation),
     figure("azure_replay_seconds", "s CPU", Target::Below(5.0), Group::Simulation),
+    figure("balance_moved_back_within_hour", "moves", Target::Exactly(0.0), Group::Simulation),
+    figure("balance_moves_per_vm_day", "moves", Target::Below(0.1), Group::Simulation),
+    figure(
+        "balance_overload_over_best_peer",
+        "times",
+        Target::Within(0.0, 1.0),
+        Group::Simulation,
+    ),
     figure("migration_storm_microseconds", "us CPU", Target::Below(10.0), Group::Simulation),
     figure("simgrid_agreement_error", "of 1", Target::Below(0.001), Group::Simulation),
     figure("simulator_growth_exponent", "log-log", Target::Below(1.15), Group::Simulation),

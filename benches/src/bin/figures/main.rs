@@ -14,9 +14,11 @@ use crate::{
     places::Places,
 };
 
+mod balancers;
 mod child;
 mod demo;
 mod figure;
+mod goals;
 mod hbal;
 mod lab;
 mod places;
@@ -91,7 +93,7 @@ fn measured(group: Group, places: &Places) -> Vec<Line> {
     let outcome = match group {
         Group::Timings => timings::measure(places, &mut found),
         Group::Predictions => predictions::measure(places, &mut found),
-        Group::Simulation => simulation::measure(&mut found),
+        Group::Simulation => simulation::measure(places, &mut found),
         Group::Reality => reality::measure(places, &mut found),
         Group::Demo => demo::measure(places, &mut found),
         Group::Lab => lab::measure(places, &mut found),

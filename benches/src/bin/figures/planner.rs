@@ -22,7 +22,7 @@ const HOSTS: usize = 500;
 const GUESTS: usize = 12_500;
 
 /// A migration takes as long as its guest's memory takes over the link.
-struct ByMemory;
+pub(crate) struct ByMemory;
 
 impl Predictor for ByMemory {
     fn predict(&self, request: &MigrationRequest<'_>) -> Result<Prediction, PredictError> {
@@ -60,7 +60,7 @@ pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
 }
 
 /// A plan that the checker lets pass, and the CPU seconds of the planner.
-fn planned(cluster: &Cluster, goal: Goal) -> Result<(Plan, f64), Box<dyn Error>> {
+pub(crate) fn planned(cluster: &Cluster, goal: Goal) -> Result<(Plan, f64), Box<dyn Error>> {
     let request = cluster.request(goal, &ByMemory);
     let before = cpu_time::of_this_process()?;
     let plan = whimbrel_planner::plan(&request)?;

@@ -25,7 +25,7 @@ use whimbrel_simulator::{
     storm::{self, Model, SimGrid, Star, star},
 };
 
-use crate::figure::Found;
+use crate::{balancers, figure::Found, places::Places};
 
 /// The day that others have published figures of, its hosts, and the policy.
 const DAY: &str = "20110303";
@@ -42,7 +42,7 @@ const FLEET_LASTS: Span = Span::from_seconds(791_400);
 /// CPU time is counted in hundredths of a second: what is shorter is done this often.
 const TIMES: u32 = 5;
 
-pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
+pub(crate) fn measure(places: &Places, found: &mut Found) -> Result<(), Box<dyn Error>> {
     found.put("events_per_second", events_per_second()?);
     storms(found)?;
     found.put("simulator_growth_exponent", steepest()?);
@@ -52,7 +52,7 @@ pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
     let size = Size { cpu: MilliCores::cores(64), memory: Bytes::mib(256 << 10) };
     let seconds = seconds_each(1, || fill(vec![size; FLEET], &lives, Fit::Best, FLEET_LASTS))?;
     found.put("azure_replay_seconds", seconds);
-    Ok(())
+    balancers::measure(places, found)
 }
 
 fn studies(found: &mut Found) -> Result<(), Box<dyn Error>> {

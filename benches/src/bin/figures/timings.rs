@@ -20,7 +20,7 @@ use whimbrel_models::{
 };
 use whimbrel_planner::placing::Room;
 
-use crate::{figure::Found, hbal, places::Places, planner};
+use crate::{figure::Found, goals, hbal, places::Places, planner};
 
 /// Cycles of the collection: the first ones have no rates to compute yet.
 const CYCLES_BEFORE: u64 = 2;
@@ -45,6 +45,7 @@ pub(crate) fn measure(places: &Places, found: &mut Found) -> Result<(), Box<dyn 
     let plan = median(5, || drop(black_box(whimbrel_planner::plan(&request))));
     found.put("planner_drain_milliseconds", plan.as_secs_f64() * 1e3);
     planner::measure(found)?;
+    goals::measure(found)?;
     new_machines(found)?;
     // Last: where hbal is not here, the other figures have been found.
     hbal::measure(found)

@@ -1,5 +1,6 @@
-//! `whimbrel-growth [DIRECTORY]`: measures what the simulator costs at rising sizes and writes
-//! `growth.csv` and `growth.svg` into the directory, `target/growth` unless another is named.
+//! `whimbrel-growth simulator|planner [DIRECTORY]`: measures what one of them costs at rising sizes
+//! and writes `simulator.csv` and `simulator.svg`, or `planner.csv` and `planner.svg`, into the
+//! directory, `target/growth` unless another is named.
 //!
 //! Exit codes: 0 measured, 2 error. Never reads a trace or an earlier measurement.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
@@ -12,7 +13,7 @@ use std::{
     process::ExitCode,
 };
 
-use whimbrel_benches::growth::{self, Curve, SUBJECTS};
+use whimbrel_benches::growth::{self, Curve, PLANNER, SUBJECTS, Subject};
 
 mod picture;
 
@@ -27,16 +28,23 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
+    let usage = "usage: whimbrel-growth simulator|planner [DIRECTORY]";
     let mut arguments = std::env::args_os().skip(1);
+    let of = arguments.next().and_then(|of| of.into_string().ok()).ok_or(usage)?;
+    let subjects: &'static [Subject] = match of.as_str() {
+        "simulator" => &SUBJECTS,
+        "planner" => &PLANNER,
+        _ => return Err(usage.into()),
+    };
     let directory = arguments.next().map_or_else(|| PathBuf::from("target/growth"), PathBuf::from);
     if arguments.next().is_some() {
-        return Err("usage: whimbrel-growth [DIRECTORY]".into());
+        return Err(usage.into());
     }
     // Before a minute is spent in vain.
     fs::create_dir_all(&directory)?;
     let mut curves = Vec::new();
-    for subject in &SUBJECTS {
-        eprintln!("measuring: {}", subject.name);
+    for subject in subjects {
+        eprintln!("measuring: {}, by {}", subject.name, subject.counts);
         curves.push(growth::measure(subject)?);
     }
     println!("{:>8}  {:>8}  curve", "exponent", "n log n");
@@ -44,8 +52,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         let exponents = [curve.exponent(), curve.exponent_of_n_log_n()].map(shown);
         println!("{:>8}  {:>8}  {}", exponents[0], exponents[1], full_name(curve));
     }
-    write(&directory.join("growth.csv"), &table(&curves)?)?;
-    write(&directory.join("growth.svg"), &picture::of(&curves)?)
+    write(&directory.join(format!("{of}.csv")), &table(&curves)?)?;
+    write(&directory.join(format!("{of}.svg")), &picture::of(&curves)?)
 }
 
 /// Writes a file and says so.

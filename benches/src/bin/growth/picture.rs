@@ -6,7 +6,7 @@
 use std::{error::Error, ops::Range};
 
 use plotters::prelude::{
-    ChartBuilder, Color, IntoDrawingArea, IntoLogRange, LineSeries, PathElement, RGBColor,
+    ChartBuilder, Color, DashedLineSeries, IntoDrawingArea, IntoLogRange, LineSeries, PathElement, RGBColor,
     SVGBackend, SeriesLabelPosition, WHITE,
 };
 use whimbrel_benches::growth::Curve;
@@ -45,9 +45,10 @@ type Area<'a> = plotters::drawing::DrawingArea<SVGBackend<'a>, plotters::coord::
 
 fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
     let Some(counts) = curves.first().map(|curve| curve.subject.counts) else { return Ok(()) };
-    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let points = || curves.iter().flat_map(Curve::sized);
+    let costs = curves.iter().flat_map(|curve| &curve.points).map(|point| point.seconds);
     let sizes = ends(points().map(|point| f64::from(point.size)), 1.25);
-    let seconds = ends(points().map(|point| point.seconds), 3.0);
+    let seconds = ends(costs, 3.0);
     let mut chart = ChartBuilder::on(area)
         .margin(14)
         .x_label_area_size(44)
@@ -62,7 +63,7 @@ fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
         .x_label_formatter(&|size| label(*size))
         .y_label_formatter(&|seconds| format!("{seconds}"))
         .draw()?;
-    let costliest = curves.iter().filter_map(|curve| curve.points.first());
+    let costliest = curves.iter().filter_map(|curve| curve.sized().next());
     if let Some(first) = costliest.max_by(|a, b| a.seconds.total_cmp(&b.seconds)) {
         let n_log_n = |n: f64| n * n.ln();
         let unit = first.seconds / n_log_n(f64::from(first.size));
@@ -75,7 +76,14 @@ fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
             .legend(|at| key(at, GREY));
     }
     for (curve, ink) in curves.iter().zip(INKS.into_iter().cycle()) {
-        let line = curve.points.iter().map(|point| (f64::from(point.size), point.seconds));
+        if let Some(seconds) = curve.without() {
+            let ends = [(sizes.start, seconds), (sizes.end, seconds)];
+            chart
+                .draw_series(DashedLineSeries::new(ends, 4, 4, ink.stroke_width(1)))?
+                .label(format!("{}: none", curve.subject.name))
+                .legend(move |at| key(at, ink));
+        }
+        let line = curve.sized().map(|point| (f64::from(point.size), point.seconds));
         let series = LineSeries::new(line, ink.stroke_width(2)).point_size(3);
         let name = format!("{}: n^{}", curve.subject.name, shown(curve.exponent()));
         chart.draw_series(series)?.label(name).legend(move |at| key(at, ink));
