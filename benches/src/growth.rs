@@ -29,6 +29,9 @@ const ROUND_LEAST: f64 = 0.15;
 /// Most repetitions in a row.
 const TIMES_MAX: f64 = 1000.0;
 
+/// What is added to a cost must be this part of it to be told from noise.
+const ADDED_LEAST: f64 = 0.2;
+
 /// What one size costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
@@ -48,13 +51,17 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// The exponent of its growth; none where a cost was too small to be measured.
+    /// The exponent of its growth; none where a cost was too small to be measured. Where the cost
+    /// without any of what is counted is known, the exponent is of what they add, over the sizes at
+    /// which that is [`ADDED_LEAST`] of it or more.
     pub fn exponent(&self) -> Option<f64> {
-        slope(self.sized().map(|point| (f64::from(point.size), point.seconds)))
+        let without = self.without().unwrap_or(0.0);
+        let added = self.sized().map(|point| (f64::from(point.size), point.seconds - without));
+        slope(added.filter(|(_, added)| *added >= ADDED_LEAST * without))
     }
 
     /// Points of sizes that have a logarithm.
-    pub fn sized(&self) -> impl Iterator<Item = &Point> {
+    pub fn sized(&self) -> impl Iterator<Item = &Point> + Clone {
         self.points.iter().filter(|point| point.size > 0)
     }
 
@@ -120,6 +127,10 @@ mod tests {
         let found = exponent(|n| n * n.ln()).unwrap();
         assert!((1.1..1.15).contains(&found), "{found}");
         assert_eq!(exponent(|_| 0.0), None, "nothing was measured");
+        let points = [0, 10, 1000, 10_000, 100_000]
+            .map(|size| Point { size, seconds: 2.0 + 1e-3 * f64::from(size) });
+        let curve = Curve { subject: &SUBJECTS[0], points: points.to_vec() };
+        assert!((curve.exponent().unwrap() - 1.0).abs() < 1e-9, "what is added counts");
         assert_eq!(slope([(2.0, 3.0)].into_iter()), None, "one point has no slope");
     }
 

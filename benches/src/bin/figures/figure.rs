@@ -97,12 +97,7 @@ pub(crate) const FIGURES: [Figure; 48] = [
     figure("azure_replay_seconds", "s CPU", Target::Below(5.0), Group::Simulation),
     figure("balance_moved_back_within_hour", "moves", Target::Exactly(0.0), Group::Simulation),
     figure("balance_moves_per_vm_day", "moves", Target::Below(0.1), Group::Simulation),
-    figure(
-        "balance_overload_over_best_peer",
-        "times",
-        Target::Within(0.0, 1.0),
-        Group::Simulation,
-    ),
+    figure("balance_overload_over_best_peer", "times", Target::Within(0.0, 1.0), Group::Simulation),
     figure("migration_storm_microseconds", "us CPU", Target::Below(10.0), Group::Simulation),
     figure("simgrid_agreement_error", "of 1", Target::Below(0.001), Group::Simulation),
     figure("simulator_growth_exponent", "log-log", Target::Below(1.15), Group::Simulation),

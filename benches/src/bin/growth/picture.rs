@@ -6,8 +6,8 @@
 use std::{error::Error, ops::Range};
 
 use plotters::prelude::{
-    ChartBuilder, Color, DashedLineSeries, IntoDrawingArea, IntoLogRange, LineSeries, PathElement, RGBColor,
-    SVGBackend, SeriesLabelPosition, WHITE,
+    ChartBuilder, Color, DashedLineSeries, IntoDrawingArea, IntoLogRange, LineSeries, PathElement,
+    RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
 };
 use whimbrel_benches::growth::Curve;
 
@@ -63,7 +63,9 @@ fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
         .x_label_formatter(&|size| label(*size))
         .y_label_formatter(&|seconds| format!("{seconds}"))
         .draw()?;
-    let costliest = curves.iter().filter_map(|curve| curve.sized().next());
+    // Beside what grows from a cost that is there without it, n log n says nothing.
+    let from_nothing = curves.iter().filter(|curve| curve.without().is_none());
+    let costliest = from_nothing.filter_map(|curve| curve.sized().next());
     if let Some(first) = costliest.max_by(|a, b| a.seconds.total_cmp(&b.seconds)) {
         let n_log_n = |n: f64| n * n.ln();
         let unit = first.seconds / n_log_n(f64::from(first.size));
@@ -78,14 +80,12 @@ fn panel(area: &Area<'_>, curves: &[Curve]) -> Drawn {
     for (curve, ink) in curves.iter().zip(INKS.into_iter().cycle()) {
         if let Some(seconds) = curve.without() {
             let ends = [(sizes.start, seconds), (sizes.end, seconds)];
-            chart
-                .draw_series(DashedLineSeries::new(ends, 4, 4, ink.stroke_width(1)))?
-                .label(format!("{}: none", curve.subject.name))
-                .legend(move |at| key(at, ink));
+            chart.draw_series(DashedLineSeries::new(ends, 4, 4, ink.stroke_width(1)))?;
         }
         let line = curve.sized().map(|point| (f64::from(point.size), point.seconds));
         let series = LineSeries::new(line, ink.stroke_width(2)).point_size(3);
-        let name = format!("{}: n^{}", curve.subject.name, shown(curve.exponent()));
+        let than = curve.without().map_or("", |_| " more than with none (dashed)");
+        let name = format!("{}: n^{}{than}", curve.subject.name, shown(curve.exponent()));
         chart.draw_series(series)?.label(name).legend(move |at| key(at, ink));
     }
     chart
