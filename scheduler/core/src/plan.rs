@@ -226,6 +226,20 @@ impl Move {
         self.ends_before.is_none_or(|closes| begin + self.predicted.total_time.p95 <= closes)
     }
 
+    /// Why it moves, and what else than its turn it waits for.
+    pub fn why(&self) -> String {
+        let alone = "alone on its hosts: sharing the link would cost more than it saves";
+        let opens = |opens| format!("not before {opens}, when it is expected to be quieter");
+        let closes = |closes| format!("over by {closes}, when its window closes");
+        let parts = [
+            Some(self.reason.to_string()),
+            self.alone.then(|| alone.to_owned()),
+            self.not_before.map(opens),
+            self.ends_before.map(closes),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
     /// What it takes of the slots of its hosts.
     pub fn takes(&self) -> Takes<'_, HostId> {
         Takes { from: &self.from, to: &self.to, alone: self.alone }

@@ -87,9 +87,8 @@ fn quieter_later(wait: u64) -> Cluster {
 }
 
 fn drained_within(cluster: &Cluster, seconds: u64) -> Result<Plan, whimbrel_planner::PlanFailure> {
-    let hosts = vec![host_id("a")];
     let deadline = Some(Span::from_seconds(seconds));
-    let goal = Goal::Drain { host: hosts[0].clone(), also: Vec::new(), deadline, strict: false };
+    let goal = Goal::Drain { hosts: host_id("a").into(), deadline, strict: false };
     cluster.plan(goal)
 }
 

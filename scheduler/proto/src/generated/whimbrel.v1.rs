@@ -1165,6 +1165,12 @@ pub struct Plan {
     /// Most moves at one time in the cluster.
     #[prost(uint32, tag = "13")]
     pub at_once_total: u32,
+    /// Most moves at one time that leave one host; absent where no fewer than may touch it.
+    #[prost(uint32, optional, tag = "15")]
+    pub at_once_out_of_host: ::core::option::Option<u32>,
+    /// Most moves at one time that enter one host; absent where no fewer than may touch it.
+    #[prost(uint32, optional, tag = "16")]
+    pub at_once_into_host: ::core::option::Option<u32>,
     /// What else an operator should know: room made, hosts to switch off, deadlines missed.
     #[prost(message, repeated, tag = "14")]
     pub remarks: ::prost::alloc::vec::Vec<Remark>,
@@ -1204,6 +1210,15 @@ pub struct Move {
     /// Places in the plan, counted from 0, of the moves that must have arrived before it begins.
     #[prost(uint32, repeated, tag = "11")]
     pub after: ::prost::alloc::vec::Vec<u32>,
+    /// Whether no other migration touches either of its hosts while it runs.
+    #[prost(bool, tag = "13")]
+    pub alone: bool,
+    /// It does not begin before: its guest is expected to be quieter then. Absent: at any time.
+    #[prost(uint64, optional, tag = "14")]
+    pub not_before_unix_micros: ::core::option::Option<u64>,
+    /// It does not begin where it would probably end after this. Absent: it may end at any time.
+    #[prost(uint64, optional, tag = "15")]
+    pub ends_before_unix_micros: ::core::option::Option<u64>,
     /// When it is expected to begin, counted from the plan's begin; nothing waits for this time.
     #[prost(uint64, tag = "12")]
     pub begins_micros: u64,

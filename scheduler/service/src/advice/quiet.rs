@@ -83,11 +83,7 @@ impl Advisor {
 
     /// What `plan` was made with: a plan that waits for nobody knew of no quieter moments, or had no
     /// time for them.
-    pub(super) fn outlook_of<'s>(
-        &self,
-        situation: &'s Situation,
-        plan: &Plan,
-    ) -> Cow<'s, Outlook> {
+    pub(super) fn outlook_of<'s>(&self, situation: &'s Situation, plan: &Plan) -> Cow<'s, Outlook> {
         if plan.moves.iter().any(|one| one.not_before.is_some()) {
             self.outlook_for(situation, &plan.goal)
         } else {

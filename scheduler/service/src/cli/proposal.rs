@@ -105,11 +105,17 @@ pub(super) fn print_plan(plan: &Plan) {
                 band(&p.total_time, Span::human),
                 p.transferred.p50.human(),
                 p.downtime.p50.human(),
-                one.reason.to_string(),
+                one.why(),
             ]);
         }
         say!("{rows}");
-        say!("predicted from first begin to last end: {}", plan.report.makespan.human());
+        let makespan = plan.report.makespan.human();
+        let sharing = match plan.at_once.sharing_max() {
+            1 => String::new(),
+            _ if plan.moves.len() == 1 => String::new(),
+            most => format!(", with up to {most} migrations on a host at one time"),
+        };
+        say!("predicted from first begin to last end: {makespan}{sharing}");
     }
     for remark in &plan.report.remarks {
         say!("{}{remark}", if remark.warns() { "WARNING: " } else { "" });

@@ -80,7 +80,7 @@ fn move_row(model: &ReportModel, one: &Move, view: Option<&MoveView>) -> String 
         esc(one.vm.as_str()),
         esc(one.from.as_str()),
         esc(one.to.as_str()),
-        esc(&one.reason.to_string()),
+        esc(&one.why()),
         of.converges.get() * 100.0,
         predicted(&of.total_time.p50.human(), &span_band(&of.total_time)),
         predicted(&of.transferred.p50.human(), &bytes_band(&of.transferred)),

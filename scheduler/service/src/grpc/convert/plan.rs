@@ -8,7 +8,7 @@ use whimbrel_core::{
     check::Severity,
     plan::{Remark, Stay, Term},
     settings::{Compression, Mode, Transport},
-    units::{Bytes, BytesPerSecond, Span},
+    units::{Bytes, BytesPerSecond, Span, Timestamp},
 };
 use whimbrel_proto::v1;
 
@@ -34,6 +34,8 @@ pub(in super::super) fn plan_message(plan: &Plan, text: String) -> v1::Plan {
         terms: plan.report.terms.iter().map(term_message).collect(),
         at_once_per_host: plan.at_once.per_host,
         at_once_total: plan.at_once.total,
+        at_once_out_of_host: plan.at_once.out_of_host,
+        at_once_into_host: plan.at_once.into_host,
         moves: plan.moves().map(|(id, one)| move_message(&id, one)).collect(),
         stays: plan.stays.iter().map(stay_message).collect(),
         remarks: plan.report.remarks.iter().map(remark_message).collect(),
@@ -119,6 +121,9 @@ fn move_message(id: &OrderId, one: &Move) -> v1::Move {
     v1::Move {
         id: id.to_string(),
         after: one.after.clone(),
+        alone: one.alone,
+        not_before_unix_micros: one.not_before.map(Timestamp::as_micros),
+        ends_before_unix_micros: one.ends_before.map(Timestamp::as_micros),
         begins_micros: one.begins.as_micros(),
         vm: one.vm.to_string(),
         uuid: one.uuid.clone(),
