@@ -1178,7 +1178,8 @@ pub struct Plan {
 /// What an operator should know of a plan beyond its moves. Its figures are in the plan file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Remark {
-    /// What it is about: room-for, no-more-room, switch-off, wake, reserve or deadline-missed.
+    /// What it is about: room-for, no-more-room, switch-off, wake, reserve, deadline-missed or
+    /// window-missed. Versions may add codes.
     #[prost(string, tag = "1")]
     pub code: ::prost::alloc::string::String,
     /// The same in words, with figures.

@@ -82,6 +82,23 @@ fn a_plan_is_taken_apart_faithfully() {
     assert_eq!(one.reason.as_ref().map(|reason| reason.code.as_str()), Some("host-drained"));
     assert_eq!(one.settings.map(|s| s.transport()), Some(v1::MigrationTransport::Tls));
     assert_eq!(message.stays[0].vm, "db-2");
+    assert!(!one.alone && one.not_before_unix_micros.is_none());
+    assert_eq!(message.at_once_out_of_host, None);
+}
+
+#[test]
+fn what_a_move_waits_for_is_told() {
+    let mut plan = fake::plan(&Goal::Balance, 1);
+    plan.at_once.into_host = Some(1);
+    let one = &mut plan.moves[0];
+    (one.alone, one.after) = (true, vec![3, 7]);
+    (one.not_before, one.ends_before) = (Some(fake::at(30)), Some(fake::at(90)));
+    let message = plan_message(&plan, "text".to_owned());
+    assert_eq!((message.at_once_out_of_host, message.at_once_into_host), (None, Some(1)));
+    let told = &message.moves[0];
+    assert_eq!((told.alone, told.after.as_slice()), (true, &[3, 7][..]));
+    assert_eq!(told.not_before_unix_micros, Some(fake::at(30).as_micros()));
+    assert_eq!(told.ends_before_unix_micros, Some(fake::at(90).as_micros()));
 }
 
 #[test]

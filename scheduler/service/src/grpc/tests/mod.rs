@@ -10,7 +10,7 @@ use tonic::{
     Code,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
-use whimbrel_core::{Goal, PlanId, VmId, migration::MoveState, units::Bytes};
+use whimbrel_core::{Goal, PlanId, VmId, migration::MoveState, plan::FORMAT, units::Bytes};
 use whimbrel_planner::placing::{self, Batch, CapacityRequest, Flavour, NewVm};
 use whimbrel_proto::v1::{self, scheduler_client::SchedulerClient};
 
@@ -187,7 +187,7 @@ fn hostile_plan_texts_are_invalid_arguments_with_a_hint() {
         "[".repeat(1 << 20),
         format!("x = \"{}\"", "é".repeat(1 << 20)),
         good.text.replace("h2", "h3"),
-        good.text.replace("format = 2", "format = 3"),
+        good.text.replace(&format!("format = {FORMAT}"), "format = 99"),
         good.text.replace("60 s", "-60 s"),
         format!("extra = 1\n{}", good.text),
     ];
