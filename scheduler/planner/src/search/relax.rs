@@ -117,13 +117,14 @@ fn host_part(context: &Context<'_>, scope: &Scope, host: usize) -> Part {
     let limits = &view.hosts[host];
     let load = Load::of(view, context.start, host);
     let (memory, vcpus) = context.start.used(host);
-    let free_gib = (limits.memory_limit as f64 - memory as f64) / GIB;
-    let free_vcpus = limits.vcpu_limit.floor() - vcpus as f64;
+    // A host over its limit may stay so as long as nobody comes: at least as much leaves as comes.
+    let free_gib = limits.memory_limit.saturating_sub(memory) as f64 / GIB;
+    let free_vcpus = (limits.vcpu_limit.floor() - vcpus as f64).max(0.0);
     let below = f64::NEG_INFINITY;
     let even = contention.memory().map_or((below, f64::INFINITY), |_| (load.memory, load.memory));
     let mut part = Part {
         // Load in segments, less what comes and with what leaves, is the load now. What comes less
-        // what leaves is what is free: a host over its limit takes nobody before enough has left.
+        // what leaves is what is free.
         rows: [(load.cpu, load.cpu), (below, free_gib), (below, free_vcpus), even],
         columns: Vec::new(),
     };

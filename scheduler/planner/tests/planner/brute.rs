@@ -68,7 +68,7 @@ pub(crate) fn every_plan(cluster: &Cluster, goal: &Goal, place: &Place) -> Vec<P
             })
             .collect();
     }
-    let base = whimbrel_planner::baseline::do_nothing(&cluster.request(goal.clone())).unwrap();
+    let base = whimbrel_planner::baseline::do_nothing(&cluster.request(Goal::Balance)).unwrap();
     orders
         .into_iter()
         .map(|order| {

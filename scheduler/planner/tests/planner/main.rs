@@ -5,6 +5,7 @@
 mod brute;
 mod decisions;
 mod even;
+mod exhaustive;
 mod explanations;
 mod forms;
 mod hostile;

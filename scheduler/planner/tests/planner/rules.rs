@@ -86,7 +86,7 @@ pub(crate) fn tagged(cluster: Cluster) -> Cluster {
 }
 
 /// What hosts offer and machines need, in a few shapes.
-fn equipped(cluster: Cluster, shape: u32) -> Cluster {
+pub(crate) fn equipped(cluster: Cluster, shape: u32) -> Cluster {
     let pages = |gib: u64| BTreeMap::from([(Bytes::mib(2), Bytes::mib(gib * 1024))]);
     let node = |gib: u64| NumaNode { memory: Bytes::mib(gib * 1024), cpus: 4 };
     let offers = |pages: BTreeMap<Bytes, Bytes>, numa| Offers {
@@ -128,7 +128,7 @@ fn ruled_cluster() -> impl Strategy<Value = Cluster> {
 }
 
 /// How often `place` breaks each rule, counted here once more.
-fn breaches(cluster: &Cluster, place: &Place) -> Vec<usize> {
+pub(crate) fn breaches(cluster: &Cluster, place: &Place) -> Vec<usize> {
     let roster = Roster::new(&cluster.policy, &cluster.snapshot);
     let host = |id: &HostId| roster.hosts.iter().position(|other| *other == id).unwrap();
     let at: Vec<(usize, usize)> =
@@ -170,7 +170,7 @@ fn breaches(cluster: &Cluster, place: &Place) -> Vec<usize> {
 }
 
 /// Breaches of hard rules, where a machine that several rules keep off its host counts once.
-fn hard(cluster: &Cluster, place: &Place, breaches: &[usize]) -> usize {
+pub(crate) fn hard(cluster: &Cluster, place: &Place, breaches: &[usize]) -> usize {
     let rules = &cluster.policy.rules;
     let among = rules.iter().zip(breaches).filter(|(rule, _)| rule.is_hard() && !rule.places());
     let roster = Roster::new(&cluster.policy, &cluster.snapshot);
@@ -185,7 +185,7 @@ fn hard(cluster: &Cluster, place: &Place, breaches: &[usize]) -> usize {
     among.map(|(_, times)| *times).sum::<usize>() + misplaced.count()
 }
 
-fn present(cluster: &Cluster) -> Place {
+pub(crate) fn present(cluster: &Cluster) -> Place {
     cluster.snapshot.domains.iter().map(|d| (d.vm.clone(), d.host.clone())).collect()
 }
 
