@@ -23,7 +23,7 @@ use crate::{
 };
 use draft::Draft;
 use floor::Floor;
-use problem::Cut;
+use problem::{Cut, Options};
 use seed::Incumbent;
 use solve::Answer;
 
@@ -134,48 +134,99 @@ fn exact(
             places.extend(context.price(scope, vm, start[vm]).map(|price| (start[vm], price)));
         }
     }
-    let mut cuts: Vec<Cut> = Vec::new();
-    let mut bound = relaxed;
-    let mut best: Option<Route> = None;
-    let mut dead = Dead::NoPlacement { proven: false };
-    while cuts.len() <= CUTS_MAX {
-        let solved = match solve::solve(context, scope, &options, (start.as_deref(), &cuts)) {
-            Answer::Found(solved) => solved,
-            Answer::Infeasible if cuts.is_empty() => {
-                dead = Dead::NoPlacement { proven: true };
-                break;
-            }
-            Answer::Infeasible | Answer::Nothing => break,
-        };
-        if cuts.is_empty()
-            && let Some(slack) = solved.slack_seconds
-        {
-            let proven = context.objective(scope, &solved.place) - slack;
-            bound = Some(bound.map_or(proven, |relaxed| relaxed.max(proven)));
-        }
-        let place = polish(context, scope, &solved.place);
-        let cut = |waiting: &[usize]| waiting.iter().map(|&vm| (vm, place[vm])).collect();
-        match ordering::order(context, &place, None, &scope.must_leave) {
-            Ok(order) => {
-                let waiting = order.waiting.clone();
-                best = better(best, Some(Route::new(context, scope, place.clone(), order)));
-                if waiting.is_empty() {
-                    break;
-                }
-                cuts.push(cut(&waiting));
-            }
-            Err(waiting) => {
-                cuts.push(cut(&waiting));
-                dead = Dead::Unreachable(waiting);
-            }
-        }
+    let problem = (&options, start.as_deref());
+    let mut found = reached(context, scope, problem, CutOff::Waiting);
+    if known.is_none() && found.best.is_none() && matches!(found.dead, Dead::Unreachable(_)) {
+        found = reached(context, scope, problem, CutOff::Placement);
     }
-    let solved_value = best.as_ref().map(|route| route.value);
-    let route = better(best, known).ok_or(dead)?;
+    let bound = relaxed.into_iter().chain(found.bound).reduce(f64::max);
+    let solved_value = found.best.as_ref().map(|route| route.value);
+    let route = better(found.best, known).ok_or(found.dead)?;
     let by_solver = solved_value.is_some_and(|value| value <= route.value);
     let found_by = if by_solver { "highs" } else { "local search" };
     let gap = bound.map(|bound| gap(route.value, bound));
     Ok(route.decision(found_by.to_owned(), gap))
+}
+
+/// What is cut off of a placement that cannot be reached.
+#[derive(Clone, Copy)]
+enum CutOff {
+    /// The VMs that wait for each other are not where it has them: leads away from it at once, but
+    /// may cut off what can be reached.
+    Waiting,
+    /// It alone.
+    Placement,
+}
+
+impl CutOff {
+    /// Placements that are cut off before the best so far is taken.
+    fn most(self) -> usize {
+        match self {
+            Self::Waiting => CUTS_MAX,
+            Self::Placement => CUTS_MAX * 4,
+        }
+    }
+
+    fn cut(self, context: &Context<'_>, place: &[usize], waiting: &[usize]) -> Cut {
+        match self {
+            Self::Waiting => waiting.iter().map(|&vm| (vm, place[vm])).collect(),
+            Self::Placement => {
+                let moved = |vm: &usize| place[*vm] != context.view.vms[*vm].home;
+                (0..place.len()).filter(moved).map(|vm| (vm, place[vm])).collect()
+            }
+        }
+    }
+}
+
+/// What the solver finds.
+struct Reached {
+    best: Option<Route>,
+    /// What no placement can beat, in guest-seconds, where known.
+    bound: Option<f64>,
+    /// Why there is nothing, where there is nothing.
+    dead: Dead,
+}
+
+/// The best placement of the options that can be reached, if any is found.
+fn reached(
+    context: &Context<'_>,
+    scope: &Scope,
+    (options, start): (&Options, Option<&[usize]>),
+    cut_off: CutOff,
+) -> Reached {
+    let mut cuts: Vec<Cut> = Vec::new();
+    let mut found = Reached { best: None, bound: None, dead: Dead::NoPlacement { proven: false } };
+    while cuts.len() <= cut_off.most() {
+        let solved = match solve::solve(context, scope, options, (start, &cuts)) {
+            Answer::Found(solved) => solved,
+            Answer::Infeasible if cuts.is_empty() => {
+                found.dead = Dead::NoPlacement { proven: true };
+                break;
+            }
+            Answer::Infeasible | Answer::Nothing => break,
+        };
+        if cuts.is_empty() {
+            let proven = |slack| context.objective(scope, &solved.place) - slack;
+            found.bound = solved.slack_seconds.map(proven);
+        }
+        let place = polish(context, scope, &solved.place);
+        match ordering::order(context, &place, None, &scope.must_leave) {
+            Ok(order) => {
+                let waiting = order.waiting.clone();
+                let cut = cut_off.cut(context, &place, &waiting);
+                found.best = better(found.best, Some(Route::new(context, scope, place, order)));
+                if waiting.is_empty() {
+                    break;
+                }
+                cuts.push(cut);
+            }
+            Err(waiting) => {
+                cuts.push(cut_off.cut(context, &place, &waiting));
+                found.dead = Dead::Unreachable(waiting);
+            }
+        }
+    }
+    found
 }
 
 /// Takes back moves without which the placement is better: each move that is left pays on its own
