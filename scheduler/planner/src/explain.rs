@@ -3,7 +3,7 @@
 //! Everything is computed at the end of the plan: one VM is put on another host, all others stay
 //! where the plan leaves them (`case`), and what would change is told in the objective's own terms
 //! or the refusal with what is missing. For single VMs also from which value of the policy on the
-//! answer would be another (`threshold`). Texts are in `text`.
+//! answer would be another (`threshold`, and `confirm` by a whole new plan). Texts are in `text`.
 //!
 //! Chooses nothing, and judges the plan as it is given: a plan of another cluster is refused.
 
@@ -24,11 +24,12 @@ use crate::{
 use case::Case;
 
 pub(crate) mod case;
+mod confirm;
 mod text;
 mod threshold;
 mod value;
 
-pub use threshold::confirm;
+pub use confirm::confirm;
 pub use value::{
     Alternative, Answer, Change, Difference, Explanation, HostLoad, Key, LoadAt, MovePrice,
     Refused, Threshold, Why,

@@ -16,6 +16,7 @@ mod fewest;
 mod fill;
 mod mend;
 mod powersave;
+mod sums;
 mod waiting;
 mod wake;
 mod wanted;

@@ -15,6 +15,8 @@ pub(crate) mod seed;
 mod solve;
 mod targets;
 
+use std::collections::BTreeMap;
+
 use crate::{
     costs::Price,
     ordering::{self, Order, Scheduled},
@@ -37,8 +39,11 @@ const WORK_MAX: usize = 100_000;
 /// place.
 const MEMBERSHIPS_MAX: usize = 5_000;
 
-/// Placements without a direct way that are cut off before the best so far is taken.
+/// Placements without a direct way that are cut off before the best so far is taken, and in a problem
+/// of so few decisions that the solver takes milliseconds.
 const CUTS_MAX: usize = 2;
+const CUTS_MAX_SMALL: usize = 16;
+const SMALL: usize = 200;
 
 /// A placement with its moves.
 pub(crate) struct Decision {
@@ -159,14 +164,6 @@ enum CutOff {
 }
 
 impl CutOff {
-    /// Placements that are cut off before the best so far is taken.
-    fn most(self) -> usize {
-        match self {
-            Self::Waiting => CUTS_MAX,
-            Self::Placement => CUTS_MAX * 4,
-        }
-    }
-
     fn cut(self, context: &Context<'_>, place: &[usize], waiting: &[usize]) -> Cut {
         match self {
             Self::Waiting => waiting.iter().map(|&vm| (vm, place[vm])).collect(),
@@ -196,7 +193,9 @@ fn reached(
 ) -> Reached {
     let mut cuts: Vec<Cut> = Vec::new();
     let mut found = Reached { best: None, bound: None, dead: Dead::NoPlacement { proven: false } };
-    while cuts.len() <= cut_off.most() {
+    let decisions: usize = options.values().map(BTreeMap::len).sum();
+    let cuts_max = if decisions <= SMALL { CUTS_MAX_SMALL } else { CUTS_MAX };
+    while cuts.len() <= cuts_max {
         let solved = match solve::solve(context, scope, options, (start, &cuts)) {
             Answer::Found(solved) => solved,
             Answer::Infeasible if cuts.is_empty() => {

@@ -7,23 +7,18 @@
 //! which the answer is another.
 //!
 //! All else is as planned: what others would do under such a policy is for a new plan to say, and
-//! [`confirm`] asks for it.
+//! [`confirm`](super::confirm) asks for it.
 
-use whimbrel_core::{
-    plan::Goal,
-    policy::{Balance, Policy},
-    units::{Share, Span},
-};
+use whimbrel_core::{policy::Balance, units::Share};
 
 use super::{
     case::Case,
-    value::{Alternative, Answer, Change, Explanation, Key, Refused, Threshold},
+    value::{Alternative, Answer, Change, Key, Refused, Threshold},
 };
 use crate::{
-    PlanFailure, PlanRequest,
+    PlanRequest,
     contention::Contention,
     costs::{Costs, Price},
-    plan,
     scope::{broken_in, unwished_in},
     view::{Occupancy, View},
 };
@@ -308,49 +303,4 @@ fn crossing(terms: impl Iterator<Item = (usize, f64, f64)>) -> Option<(usize, f6
 fn to_side(value: f64, steps: f64, below: bool) -> f64 {
     let scaled = value * steps;
     (if below { scaled.floor() } else { scaled.ceil() }) / steps
-}
-
-impl Change {
-    /// `policy` with it.
-    pub fn applied(&self, policy: &Policy) -> Policy {
-        let mut changed = policy.clone();
-        match self {
-            Self::Value { key, at, .. } => match key {
-                Key::GainFactor => changed.balance.gain_factor = *at,
-                Key::OverloadAbove => changed.balance.overload_above = Share::clamped(*at),
-                Key::Horizon => changed.balance.horizon = Span::from_seconds_f64(*at),
-                Key::MemoryReserve => changed.limits.memory_reserve = Share::clamped(*at),
-                Key::CpuOvercommit => changed.limits.cpu_overcommit = *at,
-                Key::MovesMax => changed.limits.moves_max = *at as u32,
-                Key::DowntimeLimit => {
-                    changed.migration.downtime_limit = Span::from_seconds_f64(*at);
-                }
-            },
-            Self::WithoutRule { rule } => changed.rules.retain(|one| one.name() != rule),
-        }
-        changed
-    }
-}
-
-/// Makes a whole new plan under each threshold of `explanation`, in which everything may move, and
-/// notes whether the VM then ends elsewhere. As slow as that many plans.
-///
-/// # Errors
-/// [`PlanFailure`] where the request itself is refused.
-pub fn confirm(
-    request: &PlanRequest<'_>,
-    explanation: &mut Explanation,
-) -> Result<(), PlanFailure> {
-    if !matches!(request.goal, Goal::Balance) {
-        return Ok(());
-    }
-    for threshold in &mut explanation.thresholds {
-        let policy = threshold.change.applied(request.policy);
-        let changed = PlanRequest { policy: &policy, goal: request.goal.clone(), ..*request };
-        let plan = plan(&changed)?;
-        let moves = plan.moves().filter(|(_, one)| one.vm == explanation.vm);
-        let end = moves.last().map_or(&explanation.home, |(_, one)| &one.to);
-        threshold.confirmed = Some(*end != explanation.end);
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use whimbrel_core::{
     units::{Bytes, MilliCores, Share, Span},
 };
 
-use super::wanted::Size;
+use super::sums::Size;
 use crate::PlanRequest;
 
 /// VMs that are wanted, on a host that does not exist.

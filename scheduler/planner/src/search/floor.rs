@@ -47,7 +47,9 @@ impl Floor {
         let brings = |vm, host| context.contention.change_at(view, &rest, vm, (host, 1.0));
         let mut alone = options.clone();
         for (&vm, places) in &mut alone {
-            places.iter_mut().for_each(|(&host, cost)| *cost += brings(vm, host));
+            for (&host, cost) in places.iter_mut() {
+                *cost += brings(vm, host);
+            }
         }
         let fixed = (0..view.vms.len()).filter(|&vm| !scope.movable[vm]);
         let unwelcome: f64 = fixed.map(|vm| view.unwelcome(vm, view.vms[vm].home)).sum();

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     contention::Load,
     scope::{Context, Scope},
-    view::Group,
+    view::{Group, HostView},
 };
 
 /// Most prices that are looked at; above, all hosts are kept.
@@ -95,16 +95,17 @@ fn undominated(mut offers: Vec<Offer>, most: usize) -> Vec<usize> {
 
 fn offer(context: &Context<'_>, scope: &Scope, vms: &[usize], host: usize) -> Offer {
     let (view, limits) = (context.view, &context.view.hosts[host]);
-    let all = |of: fn(&crate::view::VmView<'_>) -> u64| {
-        vms.iter().fold(0, |sum: u64, &vm| sum.saturating_add(of(&view.vms[vm])))
-    };
+    let all = vms.iter().fold((0u64, 0u64), |sum, &vm| {
+        let one = &view.vms[vm];
+        (sum.0.saturating_add(one.memory()), sum.1.saturating_add(one.vcpus()))
+    });
     let (memory, vcpus) = context.start.used(host);
     let free_memory = limits.memory_limit.saturating_sub(memory);
     let free_vcpus = (limits.vcpu_limit - vcpus as f64).max(0.0) as u64;
     let price = |&vm: &usize| context.price(scope, vm, host).unwrap_or(f64::INFINITY);
     Offer {
         host,
-        room: (free_memory.min(all(|vm| vm.memory())), free_vcpus.min(all(|vm| vm.vcpus()))),
+        room: (free_memory.min(all.0), free_vcpus.min(all.1)),
         load: Load {
             // Memory is charged only where it is to be even.
             memory: context.contention.memory().map_or(0.0, |_| limits.memory_as_cores(memory)),
@@ -141,12 +142,14 @@ impl<'a> Kinds<'a> {
             there
         });
         let needs = vms.iter().any(|&vm| !view.vms[vm].domain.needs.is_empty());
-        let counts = |host: &crate::view::HostView<'_>| {
+        let counts = |host: &HostView<'_>| {
             let offers = &host.host.offers;
             needs && (offers.huge_pages.is_some() || !offers.numa.is_empty())
         };
         let mut alone: Vec<bool> = view.hosts.iter().map(counts).collect();
-        vms.iter().for_each(|&vm| alone[view.vms[vm].home] = true);
+        for &vm in vms {
+            alone[view.vms[vm].home] = true;
+        }
         let any_alone = view.alone.iter().any(|group| concerned(&group));
         Self { context, there: there.collect(), groups, any_alone, alone }
     }
