@@ -1,6 +1,9 @@
 //! The CPU that guests are to be planned for: a quantile of what each is expected to want over the
 //! policy's horizon.
 //!
+//! Never less than what it wants now, though: with a quantile alone a guest that began to want more is
+//! planned for as before until a tenth of the window is over, and its host is too hot meanwhile.
+//!
 //! Decides how much is looked at, so that ten thousand guests take seconds: a quantile of recent
 //! readings for every guest that has enough of them, and a forecast for those on the hosts that
 //! come nearest to the policy's threshold, which is where a plan decides something. Same input,
@@ -35,7 +38,8 @@ pub const FORECASTS_MAX: usize = 20;
 /// Hosts of which guests want more than this part of what is overload are looked at closely.
 const NEAR: f64 = 0.8;
 
-/// Cells of a series that is forecast: finer ones cost time and say nothing of an hour.
+/// Cells of a series that is forecast, and how long now lasts: finer ones cost time and say nothing of
+/// an hour.
 const CELL: Span = Span::from_seconds(300);
 
 /// How far back a forecast looks.
@@ -78,7 +82,18 @@ fn of_readings(
     if values.len() < READINGS_MIN {
         return None;
     }
-    quantile(&sorted(&values), balance.demand_quantile.get()).map(millicores)
+    let expected = quantile(&sorted(&values), balance.demand_quantile.get())?;
+    Some(millicores(expected.max(present(known, now))))
+}
+
+/// What a guest wants now, in cores: the mean of its readings of the last [`CELL`], so that a peak of
+/// some seconds is none; 0 without any.
+fn present(known: &[(Timestamp, MilliCores)], now: Timestamp) -> f64 {
+    let recent = known.iter().rev().take_while(|(at, _)| now.since(*at) < CELL);
+    let (sum, count) = recent.fold((0.0, 0_u32), |(sum, count), (_, used)| {
+        (sum + used.as_cores_f64(), count + 1)
+    });
+    sum / f64::from(count.max(1))
 }
 
 /// Guests of the hosts that come nearest to the threshold, hottest first, whole hosts while there
@@ -113,7 +128,8 @@ fn of_forecast(
     now: Timestamp,
 ) -> Option<MilliCores> {
     let mut cells: BTreeMap<u64, (f64, u32)> = BTreeMap::new();
-    for (at, used) in readings.iter().filter(|(at, _)| *at <= now && now.since(*at) <= PAST) {
+    let known = &readings[..readings.partition_point(|(at, _)| *at <= now)];
+    for (at, used) in known.iter().filter(|(at, _)| now.since(*at) <= PAST) {
         // Counted back from now, so that the newest cell is a whole one.
         let cell = cells.entry(now.since(*at).as_micros() / CELL.as_micros()).or_default();
         *cell = (cell.0 + used.as_cores_f64(), cell.1 + 1);
@@ -127,7 +143,7 @@ fn of_forecast(
     let asked = Outlook { horizon: balance.horizon, period: None };
     let bands = Forecast::new(&series, asked).ok()?.over(now, balance.horizon);
     let value = between(&bands.to_array(), balance.demand_quantile.get());
-    Some(millicores(value))
+    Some(millicores(value.max(present(known, now))))
 }
 
 /// The `level`-quantile on the line between those of a forecast's band.

@@ -86,9 +86,21 @@ fn readings_of_the_last_horizon_count_and_no_others() {
     };
     let cpu = MilliCores::cores(1);
     assert_eq!(of(known, 0.9), Some(Demand { cpu, from: DemandSource::Readings }));
+    // 2 cores now, 1 an hour ago.
     let ramp = || read(13, |hours| 2.0 - hours);
     let cpu = |quantile| of(ramp(), quantile).unwrap().cpu.get();
+    assert_eq!((cpu(0.5), cpu(0.9)), (2000, 2000), "never less than now");
+    let falling = || read(13, |hours| 1.0 + hours);
+    let cpu = |quantile| of(falling(), quantile).unwrap().cpu.get();
     assert_eq!((cpu(0.5), cpu(0.9)), (1500, 1900));
+    let rising = || read(13, |hours| if hours < 0.01 { 3.0 } else { 1.0 });
+    assert_eq!(of(rising(), 0.9).unwrap().cpu.get(), 3000, "what it wants now counts");
+    let (one, mut finer) = (MilliCores::cores(1), rising());
+    let before = |seconds: u64| Timestamp::from_micros(NOW.as_micros() - seconds * 1_000_000);
+    finer.truncate(12);
+    finer.extend([(before(45), one), (before(30), one), (before(15), one)]);
+    finer.push((NOW, MilliCores::cores(5)));
+    assert_eq!(of(finer, 0.9).unwrap().cpu.get(), 2000, "over five minutes");
     assert_eq!(of(read(3, |_| 1.0), 0.9), None, "too few");
 }
 
