@@ -90,9 +90,8 @@ fn of_readings(
 /// some seconds is none; 0 without any.
 fn present(known: &[(Timestamp, MilliCores)], now: Timestamp) -> f64 {
     let recent = known.iter().rev().take_while(|(at, _)| now.since(*at) < CELL);
-    let (sum, count) = recent.fold((0.0, 0_u32), |(sum, count), (_, used)| {
-        (sum + used.as_cores_f64(), count + 1)
-    });
+    let (sum, count) =
+        recent.fold((0.0, 0_u32), |(sum, count), (_, used)| (sum + used.as_cores_f64(), count + 1));
     sum / f64::from(count.max(1))
 }
 

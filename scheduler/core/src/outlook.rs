@@ -60,9 +60,10 @@ pub struct Demand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DemandSource {
-    /// A quantile of a forecast over the horizon.
+    /// A quantile of a forecast over the horizon, or what it wants now if that is more.
     Forecast,
-    /// A quantile of its readings of the last time as long as the horizon.
+    /// A quantile of its readings of the last time as long as the horizon, or what it wants now if
+    /// that is more.
     Readings,
 }
 

@@ -105,8 +105,8 @@ pub struct Balance {
     /// A move must gain this many times its cost. Range 1..=1000.
     pub gain_factor: f64,
     /// Quantile of what each guest is expected to want over the horizon that is planned for, where
-    /// telemetry tells enough of it; otherwise its last reading counts. Range 0.05..=0.95: higher
-    /// is more careful, and moves more.
+    /// telemetry tells enough of it, and never less than it wants now; otherwise its last reading
+    /// counts. Range 0.05..=0.95: higher is more careful, and moves more.
     pub demand_quantile: Share,
     /// How long balance leaves a guest alone after a migration of it, whoever asked for that. Each
     /// further migration within a day doubles it. Range 0..=7 d; 0 for no rest.
