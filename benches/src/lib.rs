@@ -12,5 +12,6 @@ mod draw;
 pub mod fleet;
 mod gate;
 pub mod growth;
+pub mod pace;
 pub mod placing;
 pub mod record;

@@ -78,6 +78,7 @@ pub(crate) const FIGURES: [Figure; 48] = [
     figure("planner_gap_1000_hosts", "of 1", Target::Below(0.01), Group::Timings),
     figure("planner_seconds_1000_hosts", "s CPU", Target::Below(10.0), Group::Timings),
     figure("evacuate_makespan_over_bound", "times", Target::Below(1.024), Group::Timings),
+    figure("drain_40_over_best_fixed_worst", "times", Target::Within(0.0, 1.05), Group::Timings),
     figure("evacuate_seconds", "s CPU", Target::Below(10.0), Group::Timings),
     figure("planner_growth_exponent", "log-log", Target::Open, Group::Timings),
     figure("powersave_hosts_under_bound", "hosts", Target::Exactly(0.0), Group::Timings),

@@ -47,6 +47,9 @@ pub(crate) fn lasting(total: Span, request: &MigrationRequest<'_>) -> Prediction
 }
 
 pub(crate) fn measure(found: &mut Found) -> Result<(), Box<dyn Error>> {
+    let drains = whimbrel_benches::pace::race()?;
+    let ratios = drains.iter().filter_map(whimbrel_benches::pace::Raced::over_best_fixed);
+    found.put("drain_40_over_best_fixed_worst", ratios.fold(0.0, f64::max));
     let cluster = Cluster::new(1000, 10_000);
     let (plan, seconds) = planned(&cluster, Goal::Balance)?;
     found.put("planner_gap_1000_hosts", plan.report.gap.ok_or("the plan has no bound")?);

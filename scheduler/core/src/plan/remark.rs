@@ -170,22 +170,20 @@ impl fmt::Display for Remark {
                     counted((off as u64).saturating_sub((*emptied).into()), "already empty"),
                 )
             }
-            Self::Wake { hosts, needed, why } => {
-                let names: Vec<&str> = hosts.iter().map(HostId::as_str).collect();
-                write!(
-                    f,
-                    "{why}; wake {} ({})",
-                    counted((*needed).into(), "more host"),
-                    if names.is_empty() {
-                        "hint: no empty host in maintenance is known, add one".to_owned()
-                    } else {
-                        format!("hint: {}", names.join(", "))
-                    }
-                )
-            }
+            Self::Wake { hosts, needed, why } => wake(f, hosts, *needed, why),
             Self::Reserve { failures, before, after } => reserve(f, *failures, *before, *after),
         }
     }
+}
+
+fn wake(f: &mut fmt::Formatter<'_>, hosts: &[HostId], needed: u32, why: &str) -> fmt::Result {
+    let needed = counted(needed.into(), "more host");
+    if hosts.is_empty() {
+        let hint = "hint: no empty host in maintenance is known, add one";
+        return write!(f, "{why}; wake {needed} ({hint})");
+    }
+    let names: Vec<&str> = hosts.iter().map(HostId::as_str).collect();
+    write!(f, "{why}; wake {needed} (hint: {})", names.join(", "))
 }
 
 fn late(vms: &[Late]) -> String {

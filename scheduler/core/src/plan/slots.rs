@@ -23,7 +23,7 @@ pub struct AtOnce {
 }
 
 /// A move as slots see it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Takes<'a, K> {
     /// The host that it leaves.
     pub from: &'a K,
@@ -32,6 +32,14 @@ pub struct Takes<'a, K> {
     /// Whether it has both of them to itself.
     pub alone: bool,
 }
+
+impl<K> Clone for Takes<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Takes<'_, K> {}
 
 /// Why a move finds no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
