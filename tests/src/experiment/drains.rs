@@ -1,8 +1,9 @@
 //! Whole drains of a real host beside the same drains in the simulator: how well a plan's proof
-//! knows how long it will take.
+//! knows how long it will take, and whether the number of migrations at a time that a plan chooses
+//! is a good one.
 //!
-//! Eight guests run on one host, whose link is shaped; a plan that lets so many of them migrate at
-//! a time is made and simulated, its snapshot is kept, and then it is executed. The program that
+//! Nine guests run on one host, whose link is shaped; a plan is made, as the planner chooses or
+//! with so many of them at a time, its snapshot is kept, and then it is executed. The program that
 //! does so is the one that operators have. [`compare`] simulates again from what was kept, so a
 //! drain that was measured once judges every later simulator.
 //!
@@ -16,7 +17,12 @@ use std::{
 };
 
 use whimbrel::files;
-use whimbrel_core::{Policy, settings::Transport, units::Span};
+use whimbrel_core::{
+    Move, Plan, Policy,
+    plan::AtOnce,
+    settings::Transport,
+    units::Span,
+};
 use whimbrel_lab::{GuestSpec, Lab, Load, Order};
 
 use crate::{
@@ -33,8 +39,14 @@ pub mod report;
 const HOST: &str = "h1";
 const SHAPE: f64 = 10.0;
 
-/// Most migrations at a time, each tried [`REPEATS`] times.
-const AT_ONCE: [u32; 4] = [1, 2, 3, 4];
+/// Migrations at a time, fixed and at last as the planner chooses; each tried [`REPEATS`] times.
+const AT_ONCE: [Option<u32>; 5] = [Some(1), Some(2), Some(3), Some(4), None];
+
+/// Most that the planner may choose.
+const AT_ONCE_MAX: u32 = 8;
+
+/// What a migration may take when others are made to share its link.
+const PATIENCE: Span = Span::from_seconds(600);
 
 /// How often each is tried where nobody says.
 pub const REPEATS: u32 = 2;
@@ -55,8 +67,8 @@ pub const TELEMETRY: &str = "whimbrel-telemetry";
 pub struct Drain {
     /// Its directory's name.
     pub name: String,
-    /// Migrations at a time.
-    pub at_once: u32,
+    /// Migrations at a time; `None` where the planner chooses.
+    pub at_once: Option<u32>,
 }
 
 /// The drains, in the order in which they are tried: one that teaches, for nothing is known of the
@@ -66,10 +78,13 @@ pub fn draw(seed: u64, repeats: u32) -> Vec<Drain> {
     let round = |round: u32, draw: &mut Draw| {
         let mut numbers = AT_ONCE.to_vec();
         draw.shuffle(&mut numbers);
-        let named = move |at_once| Drain { name: format!("{round:02}-at-once-{at_once}"), at_once };
+        let named = move |at_once: Option<u32>| {
+            let way = at_once.map_or("chosen".to_owned(), |number| format!("at-once-{number}"));
+            Drain { name: format!("{round:02}-{way}"), at_once }
+        };
         numbers.into_iter().map(named).collect::<Vec<_>>()
     };
-    let first = Drain { name: "00-teaches".to_owned(), at_once: 2 };
+    let first = Drain { name: "00-teaches".to_owned(), at_once: Some(2) };
     let rounds = (1..=repeats).flat_map(|number| round(number, &mut draw));
     std::iter::once(first).chain(rounds).collect()
 }
@@ -86,7 +101,7 @@ fn guests() -> Vec<GuestSpec> {
         },
         ..GuestSpec::mini(format!("d{number}"))
     };
-    [0, 32, 64, 96, 128, 192, 256, 384].into_iter().enumerate().map(guest).collect()
+    [0, 0, 32, 64, 96, 128, 192, 256, 384].into_iter().enumerate().map(guest).collect()
 }
 
 /// Does those of `drains` that are not done, keeping everything in `directory`.
@@ -107,15 +122,18 @@ pub fn run(
         if place.is_dir() {
             continue;
         }
-        say(&format!("{} of {}: {} at a time", number + 1, drains.len(), drain.at_once));
+        say(&format!("{} of {}: {}", number + 1, drains.len(), drain.name));
         let begun = directory.join(format!("{}.begun", drain.name));
         let _ = fs::remove_dir_all(&begun);
         fs::create_dir_all(&begun).map_err(|e| CampaignError::facts(&begun, &e))?;
         set_up(lab)?;
-        files::write(&begun.join(POLICY), policy(drain.at_once)?.as_bytes())?;
+        files::write(&begun.join(POLICY), policy()?.as_bytes())?;
         let at_work = AtWork { lab, program, directory, drain: &begun };
         at_work.whimbrel(&["collect", "--for", WATCHED])?;
         at_work.plan()?;
+        if let Some(number) = drain.at_once {
+            at_work.fix(number)?;
+        }
         at_work.apply()?;
         whole(lab)?;
         // A drain counts once its directory has its name.
@@ -162,13 +180,25 @@ fn named(guest: &GuestSpec) -> Result<whimbrel_core::VmId, CampaignError> {
     Ok(whimbrel_core::VmId::new(&guest.name)?)
 }
 
-/// The laboratory's policy with `at_once` migrations at a time that share what the link carries.
-fn policy(at_once: u32) -> Result<String, CampaignError> {
+/// The same moves, so many at a time, none of them alone.
+fn fixed(plan: &Plan, at_once: u32) -> Plan {
+    let moves = plan.moves.iter().map(|one| Move {
+        alone: false,
+        timeout: PATIENCE,
+        ..one.clone()
+    });
+    let schedule = (AtOnce::new(at_once, at_once), moves.collect());
+    let (goal, parent, report) = (plan.goal.clone(), plan.parent.clone(), plan.report.clone());
+    Plan::seal(goal, parent, report, schedule, plan.stays.clone())
+}
+
+/// The laboratory's policy for migrations that share what the link carries.
+fn policy() -> Result<String, CampaignError> {
     let path = Path::new(POLICY);
     let mut policy: Policy =
         toml::from_str(lab_cluster::policy()).map_err(|e| CampaignError::facts(path, &e))?;
-    policy.limits.migrations_per_host = at_once;
-    policy.limits.migrations_total = at_once;
+    policy.limits.migrations_per_host = AT_ONCE_MAX;
+    policy.limits.migrations_total = AT_ONCE_MAX;
     policy.limits.path_bandwidth = link::carried(SHAPE);
     policy.migration.transport = Transport::Tcp;
     policy.migration.bandwidth_limit = None;
@@ -190,6 +220,13 @@ impl AtWork<'_> {
         let [policy, snapshot, plan] = self.files();
         let words = ["plan", "drain", HOST, "--policy", &policy, "--save-snapshot", &snapshot];
         self.whimbrel(&[&words[..], &["--out", &plan]].concat())
+    }
+
+    /// Lets the plan run so many at a time.
+    fn fix(&self, at_once: u32) -> Result<(), CampaignError> {
+        let path = self.drain.join(PLAN);
+        let plan = fixed(&files::read_plan(&path)?, at_once);
+        Ok(files::write(&path, files::plan_text(&plan)?.as_bytes())?)
     }
 
     fn apply(&self) -> Result<(), CampaignError> {
@@ -241,11 +278,11 @@ mod tests {
     fn every_round_has_every_number() {
         let drains = draw(7, 3);
         for round in drains[1..].chunks(AT_ONCE.len()) {
-            let numbers: BTreeSet<u32> = round.iter().map(|drain| drain.at_once).collect();
+            let numbers: BTreeSet<Option<u32>> = round.iter().map(|drain| drain.at_once).collect();
             assert_eq!(numbers, BTreeSet::from(AT_ONCE));
         }
         let names: BTreeSet<&str> = drains.iter().map(|drain| drain.name.as_str()).collect();
-        assert_eq!((drains.len(), names.len()), (13, 13));
+        assert_eq!((drains.len(), names.len()), (16, 16));
         assert_ne!(draw(7, 3), draw(8, 3));
     }
 
@@ -253,7 +290,8 @@ mod tests {
     fn the_guests_fit_the_host_and_the_policy_reads() {
         let together: u32 = guests().iter().map(|guest| guest.memory_mib).sum();
         assert!(together <= 450);
-        let policy: Policy = toml::from_str(&policy(3).unwrap()).unwrap();
-        assert_eq!((policy.limits.migrations_total, policy.migration.bandwidth_limit), (3, None));
+        let policy: Policy = toml::from_str(&policy().unwrap()).unwrap();
+        let total = policy.limits.migrations_total;
+        assert_eq!((total, policy.migration.bandwidth_limit), (AT_ONCE_MAX, None));
     }
 }

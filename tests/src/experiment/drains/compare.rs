@@ -30,6 +30,8 @@ pub struct Compared {
     pub name: String,
     /// Migrations at a time.
     pub at_once: u32,
+    /// Whether the planner chose that.
+    pub chosen: bool,
     /// Migrations that were seen before it.
     pub taught_by: usize,
     /// From the first begin to the last end.
@@ -93,7 +95,7 @@ fn drain(place: &Path, name: &str, past: &[MigrationTrace]) -> Result<Compared, 
     let policy = files::read_policy(Some(&place.join(POLICY)))?;
     let plan = files::read_plan(&place.join(PLAN))?;
     let snapshot = files::read_snapshot(&place.join(SNAPSHOT))?;
-    let at_once = policy.limits.migrations_total;
+    let at_once = plan.at_once.per_host.min(plan.at_once.total);
     let now = snapshot.taken_at;
     let before: Vec<MigrationTrace> =
         past.iter().filter(|trace| end(&trace.record) <= now).cloned().collect();
@@ -126,6 +128,7 @@ fn drain(place: &Path, name: &str, past: &[MigrationTrace]) -> Result<Compared, 
     Ok(Compared {
         name: name.to_owned(),
         at_once,
+        chosen: name.ends_with("-chosen"),
         taught_by: before.len(),
         makespan: Pair {
             simulated: proof.bands.makespan.map(|band| band.median).unwrap_or_default(),

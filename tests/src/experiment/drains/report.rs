@@ -37,6 +37,21 @@ pub fn errors(drains: &[Compared]) -> Option<Errors> {
     })
 }
 
+/// Median time of the drains as the planner chose, over that of the best fixed number; `None` where
+/// one of them was not tried.
+pub fn chosen_over_best_fixed(drains: &[Compared]) -> Option<f64> {
+    let whole = || drains.iter().filter(|drain| drain.taught_by > 0 && drain.failed == 0);
+    let time = |of: &dyn Fn(&&Compared) -> bool| {
+        let times: Vec<f64> =
+            whole().filter(of).map(|drain| as_seconds(drain.makespan.measured)).collect();
+        (!times.is_empty()).then(|| median(&times))
+    };
+    let fixed: Vec<&Compared> = whole().filter(|drain| !drain.chosen).collect();
+    let numbers = numbers(&fixed).into_iter();
+    let best = numbers.filter_map(|number| time(&|one| !one.chosen && one.at_once == number));
+    Some(time(&|one| one.chosen)? / best.min_by(f64::total_cmp)?)
+}
+
 fn numbers(drains: &[&Compared]) -> Vec<u32> {
     let mut numbers: Vec<u32> = drains.iter().map(|drain| drain.at_once).collect();
     numbers.sort_unstable();
@@ -61,7 +76,7 @@ pub fn report(drains: &[Compared]) -> String {
     let row = |drain: &&Compared| {
         let times: Vec<f64> = drain.moves.iter().map(|one| one.total_time.error()).collect();
         vec![
-            drain.at_once.to_string(),
+            format!("{}{}", drain.at_once, if drain.chosen { ", chosen" } else { "" }),
             drain.name.clone(),
             format!("{} moves", drain.taught_by),
             seconds(as_seconds(drain.makespan.simulated)),
@@ -78,6 +93,10 @@ pub fn report(drains: &[Compared]) -> String {
         let downtime = percent(errors.downtime);
         text += "\nmedian errors of single migrations, of drains that others had taught: ";
         text += &["time ", &time, ", bytes ", &bytes, ", downtime ", &downtime, "\n"].concat();
+    }
+    if let Some(ratio) = chosen_over_best_fixed(drains) {
+        text += "measured time as the planner chooses, over the best fixed number's: ";
+        text += &format!("{ratio:.2} (medians)\n");
     }
     text
 }
@@ -100,6 +119,7 @@ mod tests {
         Compared {
             name: format!("a-{at_once}"),
             at_once,
+            chosen: false,
             taught_by: 8,
             makespan: pair,
             moves: vec![Moved {
@@ -118,6 +138,10 @@ mod tests {
         let errors = errors(&drains).unwrap();
         assert!((errors.makespan_worst - 0.2).abs() < 1e-9);
         assert!((errors.transferred - 0.1).abs() < 1e-9);
+        assert_eq!(chosen_over_best_fixed(&drains), None);
+        let chosen = Compared { chosen: true, ..drain(8, 9, 8) };
+        let ratio = chosen_over_best_fixed(&[&drains[..], &[chosen]].concat()).unwrap();
+        assert!((ratio - 0.8).abs() < 1e-9);
         let text = report(&drains);
         assert!(
             text.contains("| 2 | a-2 | 8 moves | 12.0 s | 10.0 s | 20 % | 20 % | 0 |"),
