@@ -151,7 +151,9 @@ impl Builder<'_> {
             let strangers: Vec<(usize, Variable)> =
                 self.candidates(host).into_iter().filter(|(vm, _)| !member(vm)).collect();
             let strangers_now = start.tally().guests(host) as usize - own.now;
-            let leave = strangers.iter().filter(|(vm, _)| view.vms[*vm].home == host).count();
+            // Who may move and may not stay is none who stays.
+            let homes = self.options.keys().filter(|vm| view.vms[**vm].home == host);
+            let leave = homes.filter(|vm| !member(vm)).count();
             let fixed = strangers_now - leave;
             let shared = |at: &[usize]| {
                 let (mut inside, mut outside) = (own.fixed, fixed);
