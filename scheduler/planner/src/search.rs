@@ -132,7 +132,7 @@ fn exact(
     known: Option<Route>,
     relaxed: Option<f64>,
 ) -> Result<Decision, Dead> {
-    let mut options = floor.options(known.as_ref().map(|route| route.value));
+    let mut options = floor.options(context, known.as_ref().map(|route| route.value));
     let start = known.as_ref().map(|route| route.place.clone());
     if let Some(start) = &start {
         for (&vm, places) in &mut options {

@@ -68,14 +68,17 @@ impl Floor {
         Some(bound - ROUNDING * bound.abs())
     }
 
-    /// The options that a placement better than one that costs `known` may use.
-    pub(super) fn options(self, known: Option<f64>) -> Options {
+    /// The options that a placement better than one that costs `known` may use, and home: rows of
+    /// the program tell by it who leaves.
+    pub(super) fn options(self, context: &Context<'_>, known: Option<f64>) -> Options {
         let (Some(known), Some(bound)) = (known, self.bound()) else { return self.options };
         let most = (known - bound).max(0.0) + ROUNDING * known.abs();
         let mut options = self.options;
-        for (places, alone) in options.values_mut().zip(self.alone.values()) {
+        for ((vm, places), alone) in options.iter_mut().zip(self.alone.values()) {
+            let home = context.view.vms[*vm].home;
             let least = cheapest(alone).unwrap_or(f64::INFINITY);
-            places.retain(|host, _| alone.get(host).is_some_and(|cost| *cost - least <= most));
+            let near = |host: &usize| alone.get(host).is_some_and(|cost| *cost - least <= most);
+            places.retain(|host, _| *host == home || near(host));
         }
         options
     }
