@@ -17,12 +17,7 @@ use std::{
 };
 
 use whimbrel::files;
-use whimbrel_core::{
-    Move, Plan, Policy,
-    plan::AtOnce,
-    settings::Transport,
-    units::Span,
-};
+use whimbrel_core::{Move, Plan, Policy, plan::AtOnce, settings::Transport, units::Span};
 use whimbrel_lab::{GuestSpec, Lab, Load, Order};
 
 use crate::{
@@ -182,11 +177,8 @@ fn named(guest: &GuestSpec) -> Result<whimbrel_core::VmId, CampaignError> {
 
 /// The same moves, so many at a time, none of them alone.
 fn fixed(plan: &Plan, at_once: u32) -> Plan {
-    let moves = plan.moves.iter().map(|one| Move {
-        alone: false,
-        timeout: PATIENCE,
-        ..one.clone()
-    });
+    let moves =
+        plan.moves.iter().map(|one| Move { alone: false, timeout: PATIENCE, ..one.clone() });
     let schedule = (AtOnce::new(at_once, at_once), moves.collect());
     let (goal, parent, report) = (plan.goal.clone(), plan.parent.clone(), plan.report.clone());
     Plan::seal(goal, parent, report, schedule, plan.stays.clone())

@@ -61,7 +61,7 @@ fn half_a_drain_is_taken_back_and_gone_on_with() {
     let mut snapshot: whimbrel_core::Snapshot = serde_json::from_str(&text).unwrap();
     let drained: toml::Table =
         toml::from_str(&fs::read_to_string(at.join("plan.toml")).unwrap()).unwrap();
-    assert_eq!(drained["goal"]["host"].as_str(), Some("h1"));
+    assert_eq!(drained["goal"]["hosts"][0].as_str(), Some("h1"));
     for domain in snapshot.domains.iter_mut().filter(|domain| domain.vm.as_str() == "cache") {
         domain.host = "h2".parse().unwrap();
     }
