@@ -195,18 +195,16 @@ impl<'a> Run<'a> {
         first: &BTreeSet<usize>,
     ) -> Self {
         let stream = Stream::new(context, pace, steps);
-        let mut ranked: Vec<((bool, u64), std::cmp::Reverse<Span>, usize, Step)> = steps
-            .iter()
-            .zip(work_behind(context, pace, steps))
-            .map(|(step, work)| {
-                let closes = context.view.vms[step.vm].ends_before;
-                let closes = closes.map_or(u64::MAX, Timestamp::as_micros);
-                ((!first.contains(&step.vm), closes), std::cmp::Reverse(work), step.vm, *step)
-            })
-            .collect();
-        ranked.sort_by_key(|(later, work, vm, _)| (*later, *work, *vm));
+        let work = work_behind(context, pace, steps);
+        let mut ranked: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
+        // Those that blocked others, those whose windows close, those with most behind them.
+        ranked.sort_by_key(|(index, step)| {
+            let closes = context.view.vms[step.vm].ends_before;
+            let closes = closes.map_or(u64::MAX, Timestamp::as_micros);
+            (!first.contains(&step.vm), closes, std::cmp::Reverse(work[*index]), step.vm)
+        });
         let left: BTreeMap<usize, Step> =
-            ranked.into_iter().map(|(.., step)| step).enumerate().collect();
+            ranked.into_iter().map(|(_, step)| *step).enumerate().collect();
         let ready = left.keys().copied().collect();
         let blocked = vec![Vec::new(); context.view.hosts.len()];
         let asleep = BTreeSet::new();

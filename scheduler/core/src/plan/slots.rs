@@ -154,6 +154,7 @@ impl<K: Ord + Clone> Slots<K> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "slots take references")]
     fn shared(from: &'static char, to: &'static char) -> Takes<'static, char> {
         Takes { from, to, alone: false }
     }

@@ -96,7 +96,7 @@ pub fn report(drains: &[Compared]) -> String {
     }
     if let Some(ratio) = chosen_over_best_fixed(drains) {
         text += "measured time as the planner chooses, over the best fixed number's: ";
-        text += &format!("{ratio:.2} (medians)\n");
+        text += &[&format!("{ratio:.2}"), " (medians)\n"].concat();
     }
     text
 }
