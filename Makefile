@@ -69,7 +69,7 @@ experiment-choosing: packages-lab ## Drawn cases with settings by Whimbrel, by f
 	target/debug/whimbrel-lab up
 	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment choosing target/experiment
 
-experiment-drains: packages-lab ## Drains with one to four migrations at a time, simulated and real (target/experiment, 25 minutes)
+experiment-drains: packages-lab ## Drains with one to four migrations at a time and as planned, simulated and real (target/experiment, 15 minutes)
 	cargo build --package whimbrel-lab --package whimbrel-tests
 	target/debug/whimbrel-lab up
 	target/debug/whimbrel-lab exec target/debug/whimbrel-experiment drains target/experiment
