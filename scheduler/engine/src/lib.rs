@@ -13,18 +13,16 @@
 //! Never here: a choice of target or setting (the plan made it), a retry under other settings, a
 //! clock other than [`Cluster::now`], or any act that destroys a domain.
 
-use std::collections::BTreeSet;
-
 use whimbrel_core::{
     Cluster, Plan, Snapshot,
     ids::{HostId, VmId},
     migration::MoveState,
-    plan::Slots,
     ports::{Entry, Journal, JournalError, Order, Record},
     units::{Share, Span, Timestamp},
 };
 
 mod admit;
+mod begin;
 mod judge;
 mod recover;
 mod run;
@@ -38,7 +36,7 @@ pub use recover::RecoverError;
 pub use view::{Execution, MoveView};
 
 use judge::Verdict;
-use run::{Before, MoveRun};
+use run::MoveRun;
 
 /// A cancellation that shows no effect is asked for again after this.
 const CANCEL_AGAIN_AFTER: Span = Span::from_seconds(5);
@@ -285,108 +283,6 @@ impl Engine {
     fn broken_before(&self, index: usize) -> Option<&MoveRun> {
         let before = self.runs[index].after.iter().filter_map(|&one| self.runs.get(one as usize));
         before.into_iter().find(|run| run.state.is_final() && run.state != MoveState::Settled)
-    }
-
-    /// Begins, in the plan's order, every move that waits for nobody any more and finds a slot free
-    /// at both of its hosts.
-    fn begin_ready(
-        &mut self,
-        snapshot: &Snapshot,
-        now: Timestamp,
-        cluster: &mut dyn Cluster,
-        journal: &mut dyn Journal,
-    ) -> Result<(), JournalError> {
-        let (turn, freshness) = (self.last_progress(), self.settings.freshness);
-        let ahead = self.slots_of(|run| !run.state.is_final() && !run.alone);
-        let mut taken = self.slots_of(|run| run.state.is_under_way());
-        let mut held: BTreeSet<HostId> = BTreeSet::new();
-        for index in 0..self.runs.len() {
-            let run = &self.runs[index];
-            let hosts = [&run.order.from, &run.order.to];
-            let planned = &self.plan.moves[index];
-            if run.state != MoveState::Planned
-                || planned.not_before.is_some_and(|opens| now < opens)
-                || hosts.iter().any(|host| held.contains(*host))
-                || !self.room_is_made(index)
-            {
-                continue;
-            }
-            if !planned.ends_in_time(now) {
-                let detail = "it would not end before its window closes (hint: plan again)";
-                self.runs[index].become_state(
-                    MoveState::Skipped,
-                    detail.to_owned(),
-                    now,
-                    journal,
-                )?;
-                continue;
-            }
-            if taken.lacks(run.takes()).is_some() {
-                // Whoever goes alone would else never find its hosts free.
-                if run.alone {
-                    held.extend(hosts.into_iter().cloned());
-                }
-                continue;
-            }
-            let coming = self.on_its_way(&run.order.to);
-            let sharing = ahead.most(run.takes()).min(self.plan.at_once.sharing_max());
-            let shared = if run.alone { 1 } else { sharing };
-            let run = &mut self.runs[index];
-            match admit::admit(&run.order, snapshot, coming, &self.settings) {
-                Ok(domain) => {
-                    let before = Before::of(domain, &run.order.to, shared, snapshot);
-                    run.begin(before, now, cluster, journal)?;
-                    if run.state.is_under_way() {
-                        taken.take(run.takes());
-                    }
-                }
-                // Not its fault and perhaps not for long: it is looked at again next tick, until
-                // the time that it would itself have been given is over.
-                Err(denial) if denial.may_pass() && !run.waited_too_long(turn, freshness, now) => {
-                    run.detail = denial.to_string();
-                }
-                Err(denial) => {
-                    run.become_state(MoveState::Skipped, denial.to_string(), now, journal)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the moves that `counts` names take of the slots.
-    fn slots_of(&self, counts: impl Fn(&MoveRun) -> bool) -> Slots<HostId> {
-        let mut slots = Slots::new(self.plan.at_once);
-        for run in self.runs.iter().filter(|run| counts(run)) {
-            slots.take(run.takes());
-        }
-        slots
-    }
-
-    /// Whether everything that the move at `index` waits for has arrived.
-    fn room_is_made(&self, index: usize) -> bool {
-        let arrived = |&one: &u32| {
-            self.runs.get(one as usize).is_some_and(|run| run.state == MoveState::Settled)
-        };
-        self.runs[index].after.iter().all(arrived)
-    }
-
-    /// When a slot was last freed, or the plan was accepted: what waits now waits since then.
-    fn last_progress(&self) -> Timestamp {
-        self.runs.iter().filter_map(|run| run.closed_at).max().unwrap_or(self.accepted_at)
-    }
-
-    /// What begun moves are bringing to `host` and it does not report as its own yet.
-    fn on_its_way(&self, host: &HostId) -> admit::Coming {
-        let coming = self
-            .runs
-            .iter()
-            .filter(|run| run.order.to == *host && run.state.is_under_way())
-            .filter(|run| run.state != MoveState::Arrived)
-            .filter_map(|run| run.before.as_ref().map(|before| &before.domain));
-        coming.fold(admit::Coming::default(), |sum, domain| admit::Coming {
-            memory: sum.memory + domain.memory,
-            vcpus: sum.vcpus.saturating_add(domain.vcpus),
-        })
     }
 }
 

@@ -309,6 +309,8 @@ fn names(vms: &[VmId]) -> String {
 fn advice(vms: &[Held]) -> &'static str {
     if vms.iter().any(|held| held.reason == Reason::NeedsHuman) {
         "mend or destroy the broken domain by hand first"
+    } else if vms.iter().any(|held| matches!(held.reason, Reason::OutsideWindow { .. })) {
+        "plan again when the window opens, or lengthen it in the rule"
     } else {
         "wait until these migrations have ended, or cancel them"
     }

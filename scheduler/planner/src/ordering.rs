@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         first: &BTreeSet<usize>,
     ) -> Self {
         let stream = Stream::new(context, pace, steps);
-        let work = work_behind(context, pace, steps);
+        let work = pace.work_behind(context, steps);
         let mut ranked: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
         // Those that blocked others, those whose windows close, those with most behind them.
         ranked.sort_by_key(|(index, step)| {
@@ -335,23 +335,4 @@ impl<'a> Run<'a> {
     fn stuck(&self) -> Vec<usize> {
         self.left.values().map(|step| step.vm).collect()
     }
-}
-
-/// For each step the time that its source or its target, whichever is more, is busy from it on,
-/// when the longest of its moves go first: the longest way to the end leads through there.
-fn work_behind(context: &Context<'_>, pace: &Pace, steps: &[Step]) -> Vec<Span> {
-    let lasting: Vec<Span> =
-        steps.iter().map(|step| pace.lasts(context, step).unwrap_or_default()).collect();
-    let mut shortest_first: Vec<usize> = (0..steps.len()).collect();
-    shortest_first.sort_by_key(|&index| (lasting[index], std::cmp::Reverse(steps[index].vm)));
-    let hosts = context.view.hosts.len();
-    let (mut leaving, mut coming) = (vec![Span::ZERO; hosts], vec![Span::ZERO; hosts]);
-    let mut work = vec![Span::ZERO; steps.len()];
-    for index in shortest_first {
-        let step = &steps[index];
-        leaving[step.from] += lasting[index];
-        coming[step.to] += lasting[index];
-        work[index] = leaving[step.from].max(coming[step.to]);
-    }
-    work
 }

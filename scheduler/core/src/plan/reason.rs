@@ -137,7 +137,7 @@ impl fmt::Display for Reason {
             Self::MovesLimit { limit } => write!(f, "the plan has its {limit} moves without it"),
             Self::Resting { until } => write!(f, "moved a short time ago, rests until {until}"),
             Self::OutsideWindow { rule, opens } => {
-                write!(f, "rule {rule:?} lets nobody migrate it before {opens}")
+                write!(f, "rule {rule:?} leaves no time to migrate it before {opens}")
             }
             Self::Migrating => f.write_str("a migration of it is under way"),
             Self::NeedsHuman => f.write_str("its post-copy migration broke, a human must decide"),

@@ -103,6 +103,27 @@ fn a_move_begins_in_its_window_only() {
 }
 
 #[test]
+fn a_move_that_waited_for_its_moment_has_its_whole_patience_left() {
+    let (mut world, mut journal) = (world(), Memory::default());
+    let Plan { goal, parent, report, .. } = plan();
+    let opens = world.now() + Span::from_seconds(90);
+    let late = Move { not_before: Some(opens), ..one_move(Mode::PreCopy, "a", "h2") };
+    let plan = Plan::seal(goal, parent, report, (AtOnce::new(1, 1), vec![late]), Vec::new());
+    let settings = EngineSettings::default();
+    let mut engine = Engine::start(plan, settings, world.now(), &mut journal).unwrap();
+    // Somebody else migrates it when its moment comes, 90 s after the plan began.
+    let job = Some(JobProgress::default());
+    world.snapshot.domains.iter_mut().for_each(|domain| domain.job = job);
+    while world.now() < opens + Span::from_seconds(20) {
+        ticks(&mut engine, &mut world, &mut journal, 1);
+    }
+    assert_eq!(states(&engine), [MoveState::Planned], "60 s are its time-out");
+    world.snapshot.domains.iter_mut().for_each(|domain| domain.job = None);
+    ticks(&mut engine, &mut world, &mut journal, 2);
+    assert_eq!(states(&engine), [MoveState::Accepted]);
+}
+
+#[test]
 fn a_failure_stops_only_those_that_wait_for_it() {
     let (mut world, mut journal) = (world(), Memory::default());
     let plan = independent(AtOnce::new(1, 1));

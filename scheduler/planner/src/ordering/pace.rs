@@ -59,6 +59,25 @@ impl Pace {
         let busiest = busy.into_iter().fold(0.0, f64::max);
         Span::from_seconds_f64(busiest.max(total / f64::from(self.at_once.total.max(1))))
     }
+
+    /// For each step the time that its source or its target, whichever is more, is busy from it on,
+    /// when the longest of its moves go first: the longest way to the end leads through there.
+    pub(super) fn work_behind(&self, context: &Context<'_>, steps: &[Step]) -> Vec<Span> {
+        let lasting: Vec<Span> =
+            steps.iter().map(|step| self.lasts(context, step).unwrap_or_default()).collect();
+        let mut shortest_first: Vec<usize> = (0..steps.len()).collect();
+        shortest_first.sort_by_key(|&index| (lasting[index], std::cmp::Reverse(steps[index].vm)));
+        let hosts = context.view.hosts.len();
+        let (mut leaving, mut coming) = (vec![Span::ZERO; hosts], vec![Span::ZERO; hosts]);
+        let mut work = vec![Span::ZERO; steps.len()];
+        for index in shortest_first {
+            let step = &steps[index];
+            leaving[step.from] += lasting[index];
+            coming[step.to] += lasting[index];
+            work[index] = leaving[step.from].max(coming[step.to]);
+        }
+        work
+    }
 }
 
 /// Paces worth trying for `steps`, those with fewer moves at one time first.

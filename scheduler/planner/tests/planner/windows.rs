@@ -55,7 +55,8 @@ fn what_would_not_end_in_its_window_is_not_moved() {
         policy.balance.overload_above = whimbrel_core::units::Share::clamped(0.01);
     });
     let refused = cluster.plan(drain("a")).unwrap_err().to_string();
-    assert!(refused.contains("mornings"), "{refused}");
+    assert!(refused.contains("mornings") && refused.contains("leaves no time"), "{refused}");
+    assert!(refused.contains("hint: plan again when the window opens"), "{refused}");
     let plan = cluster.plan(Goal::Balance).unwrap();
     let stay = plan.stays.iter().find(|stay| stay.vm.as_str() == "z").unwrap();
     let opens = NOW + Span::from_seconds(23 * 3600);
