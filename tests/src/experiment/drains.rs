@@ -137,7 +137,8 @@ pub fn run(
     for guest in guests() {
         stopped(lab, &guest.name)?;
     }
-    Ok(())
+    // Whoever uses the laboratory next expects whole links.
+    Ok(lab.link_clear(HOST)?)
 }
 
 /// Fresh guests on the host, whose link is shaped.
