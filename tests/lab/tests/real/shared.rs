@@ -116,10 +116,14 @@ fn a_linux_guest_answers_ping_before_and_after_a_migration() {
         ..GuestSpec::linux(unique("linux"))
     };
     let guest = start(&lab, "h2", &spec);
-    let ping = || lab.command("ping").args(["-c", "1", "-W", "2", &address]).output().unwrap();
-    assert!(ping().status.success());
+    // Its address may have been another guest's a short time ago: the first packet can get lost.
+    let answers = || {
+        let once = || lab.command("ping").args(["-c", "1", "-W", "2", &address]).output().unwrap();
+        (0..10).any(|_| once().status.success())
+    };
+    assert!(answers());
     migrate(&lab, &guest.name, "h2", "h3", &[]);
-    assert!(ping().status.success());
+    assert!(answers());
     assert_eq!(lab.verify_guest(&guest.name).unwrap().bad_pages, 0);
 }
 
