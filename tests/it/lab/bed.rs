@@ -67,6 +67,8 @@ impl Bed {
         bed.policy("fast", Transport::Tcp, 24, Span::from_seconds(600));
         // At this rate a guest of Bed::start takes more than 12 s.
         bed.policy("slow", Transport::Tcp, 2, Span::from_seconds(600));
+        // And twice as long: so that others can be tried meanwhile on a machine that is busy.
+        bed.policy("slower", Transport::Tcp, 1, Span::from_seconds(600));
         bed.policy("fast-tls", Transport::Tls, 24, Span::from_seconds(600));
         bed.policy("impatient", Transport::Tcp, 24, Span::from_seconds(1));
         Some(bed)

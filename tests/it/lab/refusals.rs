@@ -35,20 +35,20 @@ pub(super) fn stale_and_edited(bed: &Bed) {
 
 /// While a plan is executed no other may begin, and none may touch the same guest.
 pub(super) fn beside_another(bed: &Bed) {
-    bed.start("h1", "moving");
+    bed.start_at(64, "h1", "moving");
     bed.start("h3", "bystander");
     bed.plan_drain("h3", "fast.toml", "other.toml");
-    let plan = bed.plan_drain("h1", "slow.toml", "plan.toml");
-    let running = bed.begin("plan.toml", "slow.toml");
+    let plan = bed.plan_drain_at(64, "h1", "slower.toml", "plan.toml");
+    let running = bed.begin("plan.toml", "slower.toml");
 
-    bed.run(&["apply", "--resume", "--policy", "slow.toml"])
-        .ends_with(2)
-        .names(&["open in another process"]);
-    let second = bed.apply("other.toml", "fast.toml");
-    second.ends_with(2).names(&["journal.sqlite", "open in another process"]);
-    let same = bed.apply("plan.toml", "slow.toml");
+    let same = bed.apply("plan.toml", "slower.toml");
     same.ends_with(1);
     assert!(same.stdout.contains("moving: is already being migrated"), "{same:?}");
+    let second = bed.apply("other.toml", "fast.toml");
+    second.ends_with(2).names(&["journal.sqlite", "open in another process"]);
+    bed.run(&["apply", "--resume", "--policy", "slower.toml"])
+        .ends_with(2)
+        .names(&["open in another process"]);
 
     running.finish().ends_with(0);
     bed.is_whole_on("moving", plan.moves().next().unwrap().1.to.as_str());
