@@ -7,9 +7,8 @@
 use std::error::Error;
 
 use whimbrel_core::{
-    Domain, Goal, HostId, Move, Outlook, Plan, Policy, Snapshot, VmId,
+    Domain, Goal, HostId, Outlook, Plan, Policy, Snapshot, VmId,
     cluster::DirtyReading,
-    plan::AtOnce,
     units::{Bytes, BytesPerSecond, MilliCores, Span},
 };
 use whimbrel_models::ReplayPredictor;
@@ -149,7 +148,7 @@ fn one(family: &Family) -> Result<Raced, Box<dyn Error>> {
         let at_once = plan.at_once.per_host;
         simulated(plan, &snapshot, &policy).map(|makespan| Way { at_once, makespan })
     };
-    let fixed = FIXED.map(|number| way(&at(&plan, number)));
+    let fixed = FIXED.map(|number| way(&plan.at_fixed_pace(number, PATIENCE)));
     let [first, second, third] = fixed;
     Ok(Raced {
         name: family.name,
@@ -160,15 +159,6 @@ fn one(family: &Family) -> Result<Raced, Box<dyn Error>> {
         alone: plan.moves.iter().filter(|one| one.alone).count(),
         fixed: [first?, second?, third?],
     })
-}
-
-/// The same moves, so many at a time.
-fn at(plan: &Plan, number: u32) -> Plan {
-    let moves =
-        plan.moves.iter().map(|one| Move { alone: false, timeout: PATIENCE, ..one.clone() });
-    let schedule = (AtOnce::new(number, u32::MAX), moves.collect());
-    let (goal, parent, report) = (plan.goal.clone(), plan.parent.clone(), plan.report.clone());
-    Plan::seal(goal, parent, report, schedule, plan.stays.clone())
 }
 
 fn simulated(

@@ -270,6 +270,16 @@ impl Plan {
         self
     }
 
+    /// The same moves with `number` of them at one time on a host and in all, none of them alone and
+    /// each with the time-out `patience`, sealed anew: what a plan's own choice is measured against.
+    #[must_use]
+    pub fn at_fixed_pace(&self, number: u32, patience: Span) -> Self {
+        let slower = |one: &Move| Move { alone: false, timeout: patience, ..one.clone() };
+        let schedule = (AtOnce::new(number, number), self.moves.iter().map(slower).collect());
+        let (goal, parent, report) = (self.goal.clone(), self.parent.clone(), self.report.clone());
+        Self::seal(goal, parent, report, schedule, self.stays.clone())
+    }
+
     fn computed_digest(&self) -> Digest {
         let schedule = (&self.at_once, &self.moves);
         Digest::of(&(self.format, &self.goal, &self.parent, &self.report, schedule, &self.stays))

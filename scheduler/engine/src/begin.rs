@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use whimbrel_core::{
-    Cluster, Snapshot,
+    Cluster, Move, Snapshot,
     ids::HostId,
     migration::MoveState,
     plan::Slots,
@@ -31,8 +31,8 @@ impl Engine {
         journal: &mut dyn Journal,
     ) -> Result<(), JournalError> {
         let (progress, freshness) = (self.last_progress(), self.settings.freshness);
-        let ahead = self.slots_of(|run| !run.state.is_final() && !run.alone);
-        let mut taken = self.slots_of(|run| run.state.is_under_way());
+        let ahead = self.slots_of(|run, planned| !run.state.is_final() && !planned.alone);
+        let mut taken = self.slots_of(|run, _| run.state.is_under_way());
         let mut held: BTreeSet<HostId> = BTreeSet::new();
         for index in 0..self.runs.len() {
             let run = &self.runs[index];
@@ -46,14 +46,14 @@ impl Engine {
                 continue;
             }
             if !planned.ends_in_time(now) {
-                let detail = "it would not end before its window closes (hint: plan again)";
-                let detail = detail.to_owned();
+                let detail =
+                    "it would not end before its window closes (hint: plan again)".to_owned();
                 self.runs[index].become_state(MoveState::Skipped, detail, now, journal)?;
                 continue;
             }
-            if taken.lacks(run.takes()).is_some() {
+            if taken.lacks(planned.takes()).is_some() {
                 // Whoever goes alone would else never find its hosts free.
-                if run.alone {
+                if planned.alone {
                     held.extend(hosts.into_iter().cloned());
                 }
                 continue;
@@ -61,15 +61,15 @@ impl Engine {
             // Its turn comes with its moment, if there was progress before.
             let turn = planned.not_before.map_or(progress, |opens| opens.max(progress));
             let coming = self.on_its_way(&run.order.to);
-            let sharing = ahead.most(run.takes()).min(self.plan.at_once.sharing_max());
-            let shared = if run.alone { 1 } else { sharing };
+            let sharing = ahead.most(planned.takes()).min(self.plan.at_once.sharing_max());
+            let shared = if planned.alone { 1 } else { sharing };
             let run = &mut self.runs[index];
             match admit::admit(&run.order, snapshot, coming, &self.settings) {
                 Ok(domain) => {
                     let before = Before::of(domain, &run.order.to, shared, snapshot);
                     run.begin(before, now, cluster, journal)?;
                     if run.state.is_under_way() {
-                        taken.take(run.takes());
+                        taken.take(planned.takes());
                     }
                 }
                 // Not its fault and perhaps not for long: it is looked at again next tick, until
@@ -86,10 +86,12 @@ impl Engine {
     }
 
     /// What the moves that `counts` names take of the slots.
-    fn slots_of(&self, counts: impl Fn(&MoveRun) -> bool) -> Slots<HostId> {
+    fn slots_of(&self, counts: impl Fn(&MoveRun, &Move) -> bool) -> Slots<HostId> {
         let mut slots = Slots::new(self.plan.at_once);
-        for run in self.runs.iter().filter(|run| counts(run)) {
-            slots.take(run.takes());
+        for (run, planned) in self.runs.iter().zip(&self.plan.moves) {
+            if counts(run, planned) {
+                slots.take(planned.takes());
+            }
         }
         slots
     }

@@ -5,7 +5,6 @@ use whimbrel_core::{
     cluster::{CompletedStats, JobProgress},
     ids::HostId,
     migration::MoveState,
-    plan::Takes,
     ports::{Entry, Journal, JournalError, Order, Record},
     settings::QemuVersion,
     units::{BytesPerSecond, Span, Timestamp},
@@ -18,8 +17,6 @@ use crate::judge::{Doubt, RestsOn};
 pub(crate) struct MoveRun {
     /// Places in the plan of the moves that must have arrived before it begins.
     pub(crate) after: Vec<u32>,
-    /// Whether it has its hosts to itself.
-    pub(crate) alone: bool,
     /// Its deadline is meaningful from `begun_at` on.
     pub(crate) order: Order,
     pub(crate) timeout: Span,
@@ -64,17 +61,11 @@ impl Before {
 }
 
 impl MoveRun {
-    /// The slots that it takes at its hosts.
-    pub(crate) fn takes(&self) -> Takes<'_, HostId> {
-        Takes { from: &self.order.from, to: &self.order.to, alone: self.alone }
-    }
-
     /// All moves of `plan`, none begun.
     pub(crate) fn of(plan: &Plan) -> Vec<Self> {
         plan.moves()
             .map(|(id, one)| Self {
                 after: one.after.clone(),
-                alone: one.alone,
                 order: Order {
                     id,
                     vm: one.vm.clone(),

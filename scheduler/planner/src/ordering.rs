@@ -73,10 +73,10 @@ impl Order {
     fn faults(&self, context: &Context<'_>) -> (usize, usize) {
         let over = |one: &&Scheduled| {
             let Step { vm, from, to, .. } = one.step;
+            let Some(closes) = context.view.vms[vm].ends_before else { return false };
             let expected = context.costs.expected(vm, (from, to), one.sharing);
             let lasts = expected.as_ref().as_ref().map(|p| p.total_time.p95).unwrap_or_default();
-            let closes = context.view.vms[vm].ends_before;
-            closes.is_some_and(|closes| context.now + one.begins + lasts > closes)
+            context.now + one.begins + lasts > closes
         };
         let bounces = self.moves.iter().filter(|one| one.step.bounce).count();
         (bounces, self.moves.iter().filter(over).count())

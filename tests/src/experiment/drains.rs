@@ -176,15 +176,6 @@ fn named(guest: &GuestSpec) -> Result<whimbrel_core::VmId, CampaignError> {
     Ok(whimbrel_core::VmId::new(&guest.name)?)
 }
 
-/// The same moves, so many at a time, none of them alone.
-fn fixed(plan: &Plan, at_once: u32) -> Plan {
-    let moves =
-        plan.moves.iter().map(|one| Move { alone: false, timeout: PATIENCE, ..one.clone() });
-    let schedule = (AtOnce::new(at_once, at_once), moves.collect());
-    let (goal, parent, report) = (plan.goal.clone(), plan.parent.clone(), plan.report.clone());
-    Plan::seal(goal, parent, report, schedule, plan.stays.clone())
-}
-
 /// The laboratory's policy for migrations that share what the link carries.
 fn policy() -> Result<String, CampaignError> {
     let path = Path::new(POLICY);
@@ -218,7 +209,7 @@ impl AtWork<'_> {
     /// Lets the plan run so many at a time.
     fn fix(&self, at_once: u32) -> Result<(), CampaignError> {
         let path = self.drain.join(PLAN);
-        let plan = fixed(&files::read_plan(&path)?, at_once);
+        let plan = files::read_plan(&path)?.at_fixed_pace(at_once, PATIENCE);
         Ok(files::write(&path, files::plan_text(&plan)?.as_bytes())?)
     }
 

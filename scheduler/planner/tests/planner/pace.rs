@@ -7,16 +7,12 @@ use crate::support::*;
 /// Eight guests of `memory_gib` on `a`, with room for all on `b` and `c`, that may leave four at a
 /// time.
 fn eight(memory_gib: u64, path: BytesPerSecond) -> Cluster {
-    let mut cluster = Cluster::of(&["a", "b", "c"]).policy(|policy| {
+    let cluster = Cluster::of(&["a", "b", "c"]).policy(|policy| {
         policy.limits.migrations_per_host = 4;
         policy.limits.migrations_total = 8;
         policy.limits.path_bandwidth = path;
     });
-    for name in ["s", "t", "u", "v", "w", "x", "y", "z"] {
-        cluster.push(name, "a", memory_gib, 0.1);
-    }
-    cluster.snapshot.normalise();
-    cluster
+    cluster.crowd(&["s", "t", "u", "v", "w", "x", "y", "z"], "a", memory_gib)
 }
 
 fn drained(cluster: &Cluster) -> Plan {

@@ -151,6 +151,15 @@ impl Cluster {
         });
     }
 
+    /// With guests of these names and `memory_gib` each on `host`, which do next to nothing.
+    pub(crate) fn crowd(mut self, names: &[&str], host: &str, memory_gib: u64) -> Self {
+        for name in names {
+            self.push(name, host, memory_gib, 0.1);
+        }
+        self.snapshot.normalise();
+        self
+    }
+
     /// With other names for its hosts.
     pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let other = |id: &HostId| host_id(&rename(id.as_str()));

@@ -22,15 +22,11 @@ fn until(vms: &[&str], minutes: u32) -> Rule {
 
 /// Guests that take 100 s each and may only go one by one: w, x, y and z on `a`.
 fn four() -> Cluster {
-    let mut cluster = Cluster::of(&["a", "b"]).policy(|policy| {
+    let cluster = Cluster::of(&["a", "b"]).policy(|policy| {
         policy.limits.migrations_per_host = 1;
         policy.limits.path_bandwidth = BytesPerSecond::mib(100);
     });
-    for name in ["w", "x", "y", "z"] {
-        cluster.push(name, "a", 10, 0.1);
-    }
-    cluster.snapshot.normalise();
-    cluster
+    cluster.crowd(&["w", "x", "y", "z"], "a", 10)
 }
 
 fn drained(cluster: &Cluster) -> Plan {
