@@ -17,7 +17,7 @@ use std::{
 };
 
 use whimbrel::files;
-use whimbrel_core::{Move, Plan, Policy, plan::AtOnce, settings::Transport, units::Span};
+use whimbrel_core::{Policy, settings::Transport, units::Span};
 use whimbrel_lab::{GuestSpec, Lab, Load, Order};
 
 use crate::{

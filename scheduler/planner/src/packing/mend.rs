@@ -111,7 +111,8 @@ pub(crate) fn keep(
     }
     // Who is to be on given hosts is nobody to be moved about, and evenness is not worth more.
     let fixed = matches!(goal, Goal::Restore { .. } | Goal::Even);
-    if let Some((mended, after)) = mended(context, &scope, &decision, &off).filter(|_| !fixed)
+    if !fixed
+        && let Some((mended, after)) = mended(context, &scope, &decision, &off)
         && after.no_worse(before)
     {
         return Ok((mended, remark(after)));

@@ -3,7 +3,7 @@
 //! For each guest on the hosts that are emptied, the recorded dirty levels are forecast up to the
 //! deadline, and the start that is cheapest in expectation is looked for. Waits for nobody.
 
-use std::{borrow::Cow, collections::BTreeMap, convert::Infallible};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use whimbrel_core::{
     Domain, Goal, Outlook, Plan, VmId,
@@ -24,9 +24,6 @@ const CONFIDENCE: f64 = 0.8;
 
 /// Seconds of migration that a second of waiting is worth.
 const WAITING_PRICE: f64 = 0.01;
-
-/// What a migration that would not end counts as, in seconds.
-const STALLED_SECONDS: f64 = 86_400.0;
 
 /// Guests that quiet moments are looked for; those with more memory first.
 const GUESTS_MAX: usize = 64;
@@ -112,12 +109,7 @@ impl Advisor {
                 now,
                 seed: 0,
             });
-            let stalls = StartCost {
-                cost: STALLED_SECONDS,
-                converges: Share::ZERO,
-                takes: Span::from_seconds_f64(STALLED_SECONDS),
-            };
-            answer.map_or(stalls, |prediction| StartCost::from(&prediction))
+            answer.map(|prediction| StartCost::from(&prediction))
         };
         let search = Search {
             now,
@@ -127,9 +119,7 @@ impl Advisor {
         };
         // Nobody records what a path carries while it is idle: it counts as it is known now.
         let path = Forecast::constant(1.0, now);
-        let Ok(window) = cheapest(&level.forecast, &path, search, |factor, _| {
-            Ok::<_, Infallible>(lasts(factor))
-        });
+        let window = cheapest(&level.forecast, &path, search, |factor, _| lasts(factor)).ok()?;
         let dirty = level.readings(window.level, now);
         (window.wait > Span::ZERO).then_some(Quieter { at: window.start, dirty })
     }
